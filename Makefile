@@ -32,6 +32,10 @@ OPT     ?= -O2
 ifeq ($(SAN),1)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DFSM_STRICT
 HARDEN   :=
+else ifeq ($(SAN),fuzz)
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DFSM_STRICT
+HARDEN   :=
+FUZZLINK := -fsanitize=fuzzer
 else
 SANFLAGS :=
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -94,11 +98,12 @@ HELPER_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/helpers/*.c))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/examples/*.c))
 BENCH_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 BENCH_SO   := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/bench/preload/*.c))
+FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz-*.c))
 TOOLS      := $(BACKEND_BIN) $(HELPER_BIN) $(EXAMPLE_BIN)
 
 # ==================================================================================================== targets
 .PHONY: all help deps run check check-only gen check-gen verify fuzz bench bench-quick asan valgrind tidy lint interop \
-        clean format tests tools bench-tools proto
+        clean format tests tools bench-tools fuzzers proto
 all: $(PROGRAM) $(FSMGEN) tools ## build the program, fsmgen and the small programs that tests and examples need
 
 help: ## this list
@@ -167,7 +172,8 @@ clean: ## remove $(BUILD)
 proto: $(PROTO_H)
 tools: $(TOOLS)
 bench-tools: $(BENCH_BIN) $(BENCH_SO)
-tests: $(UNIT_BIN) $(CELL_BIN)
+tests: $(UNIT_BIN) $(CELL_BIN) $(FUZZ_BIN)
+fuzzers: $(FUZZ_BIN)
 
 # `make unit-base`: build and run the unit tests of one layer; `make lib-base`: its archive and those below
 .PHONY: $(LAYERS:%=unit-%) $(LAYERS:%=lib-%)
@@ -236,6 +242,10 @@ $(BUILD)/tests/helpers/%: $(BUILD)/obj/tests/helpers/%.o
 $(BUILD)/tests/examples/%: $(BUILD)/obj/tests/examples/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
+# a fuzz target: with libFuzzer where SAN=fuzz, else with a main() that replays the files it is given
+$(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$(BUILD)/obj/tests/fuzz/replay.o) $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS) -lpthread -lm
