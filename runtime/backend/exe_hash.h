@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * BLAKE3 of executables, remembered by what stat says (spec 03 §6.1 step 6). A file is read once however many ask, on
+ * the loop's worker; the loop itself only stats.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "loop/loop.h"
+
+enum {
+    EXE_HASH_ENTRIES_MAX = 256,
+    EXE_HASH_WAITERS_MAX = 4096, /* of all files together */
+    EXE_HASH_LIMIT_S = 10,       /* decision 14 */
+};
+
+enum {
+    _EXE_HASH_E_SUCCESS,
+    EXE_HASH_E_WAIT,   /* being read; the waiter is told */
+    EXE_HASH_E_ABSENT, /* no regular file that can be read there */
+    EXE_HASH_E_FULL,   /* too many wait already */
+};
+
+/* What tells one content of a file from another without reading it. Compared whole; zeroed before it is filled. */
+struct file_identity {
+    uint64_t dev, ino, size;
+    int64_t mtime_nsec, ctime_nsec;
+};
+
+void file_identity_from(const struct stat *st, struct file_identity *ret);
+bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
+
+enum exe_hash_outcome {
+    EXE_HASH_DONE,
+    EXE_HASH_FAILED,   /* the file could not be read */
+    EXE_HASH_GIVEN_UP, /* reading took longer than EXE_HASH_LIMIT_S */
+};
+
+/* Somebody who waits. Zeroed: waits for nothing. */
+struct exe_hash_waiter {
+    TAILQ_ENTRY(exe_hash_waiter) entry;
+    struct exe_hash_job *job; /* NULL: does not wait */
+    /* Called once, from the loop, unless left before. @hash: 32 bytes when DONE, else NULL. */
+    void (*done)(struct exe_hash_waiter *waiter, enum exe_hash_outcome outcome, const struct file_identity *identity,
+                 const uint8_t *hash);
+};
+
+struct exe_hash_entry;
+struct exe_hash_job;
+TAILQ_HEAD(exe_hash_entries, exe_hash_entry);
+LIST_HEAD(exe_hash_jobs, exe_hash_job);
+
+struct exe_hash {
+    struct loop *loop;
+    uint32_t n_entries, n_waiters;
+    uint64_t n_read;                  /* files read so far */
+    struct exe_hash_entries by_use;   /* least recently used first */
+    struct exe_hash_entries buckets[64];
+    struct exe_hash_jobs jobs;
+};
+
+/* Allocates nothing. @loop is borrowed. */
+void exe_hash_init(struct exe_hash *cache, struct loop *loop);
+
+/* Whoever still waits is forgotten without being told; jobs under way are left to end by themselves. */
+void exe_hash_deinit(struct exe_hash *cache);
+
+/*
+ * The hash of the file at @path, symbolic links followed. 0: *@ret_identity and @ret_hash are filled (no allocation).
+ * EXE_HASH_E_WAIT: *@waiter has joined and is told. EXE_HASH_E_ABSENT, EXE_HASH_E_FULL, -ENOMEM or another errno.
+ */
+int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waiter *waiter,
+                 struct file_identity *ret_identity, uint8_t ret_hash[32]);
+
+/* What the cache knows of @identity; false: nothing. */
+bool exe_hash_find(struct exe_hash *cache, const struct file_identity *identity, uint8_t ret_hash[32]);
+
+/* Remembers what somebody else has read. Failure to remember is no error. */
+void exe_hash_put(struct exe_hash *cache, const struct file_identity *identity, const uint8_t hash[32]);
+
+/* Stops waiting. Harmless when not waiting. */
+void exe_hash_leave(struct exe_hash_waiter *waiter);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One attempt to bring up the backend of one key: the instance of statemachines/launch.fsm. It owns everything that the
+ * attempt holds (permit, lock, path, listener, child, probe), and nothing of it outlives the final state but what the
+ * registry has taken over.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "backend/allocator.h"
+#include "backend/backends.h"
+#include "backend/launcher.h"
+#include "backend/probe.h"
+#include "backend/registry.h"
+#include "backend/spawn_budget.h"
+#include "fsm/fsm.h"
+#include "launch_fsm.h"
+#include "loop/loop.h"
+
+enum {
+    LAUNCH_CEILING_MS = 60000,
+    LAUNCH_EXEC_RETRIES = 5,
+};
+
+struct launch_resolve;
+
+struct launch {
+    struct fsm fsm;
+    LIST_ENTRY(launch) entry;
+    struct backends *backends;
+    struct backend_key key;
+    struct backend_waiters waiters;
+    char *binary_path, *root_path;
+    struct launch_known known;
+    char traceparent[56];
+    char tracestate[513];
+    char request_id[65];
+    uint64_t frame_request_id;
+
+    struct spawn_permit permit;
+    struct spawn_refusal refusal;
+    int lock_fd;
+    struct launch_resolve *resolve; /* the worker's job */
+    struct launch_binary binary;
+    struct endpoint_reservation endpoint;
+    int listener_fd;
+    struct socket_identity bound;
+
+    pid_t pid;
+    int pidfd;
+    int exec_pipe;
+    int exec_error;
+    uint32_t exec_tries;
+    struct loop_io exec_io, child_io;
+    bool is_child_reaped;
+    uint64_t start_ticks;
+
+    struct probe probe;
+    struct probe_expected expected;
+    uint32_t attempt;
+    struct backend *backend; /* made beforehand, so that registering cannot fail for memory */
+
+    struct fsm_ticket ticket; /* of the work under way */
+    nsec_t started_nsec, forked_nsec;
+    uint32_t answer_code;
+    uint64_t answer_retry_ms;
+    char failure[LAUNCHER_TEXT_MAX];
+};
+
+/* Begins a launch for @key and puts @waiter (may be NULL) on it. 0 or a negative errno with nothing begun. */
+int launch_begin(struct backends *backends, const struct backend_key *key, const struct backend_request *request,
+                 const struct launch_known *known, struct backend_waiter *waiter);
+
+/* Lets go of a launch at once, killing its child: only when the broker ends. */
+void launch_discard(struct launch *launch);
+
+const char *launch_path(const struct launch *launch);
