@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The definitions of one directory, looked up by the name of a service on every Hello. What is in force is what is on
+ * disk now: a cached definition is used only while the directory and the file in force look as they did (two stat calls
+ * and no allocation). At most STORE_DEFINITIONS_MAX are kept, the least recently used go first.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/slice.h"
+#include "service/definition.h"
+#include "service/definition_file.h"
+
+#define STORE_DEFINITIONS_MAX 1024u
+#define STORE_UNSETTLED_RETRY (20 * NSEC_PER_MSEC)
+#define STORE_UNSETTLED_TRIES 5u
+#define STORE_UNSETTLED_AGE (200 * NSEC_PER_MSEC)
+
+enum {
+    STORE_E_NOT_FOUND = 1, /* no directory, or none of the three files */
+    STORE_E_BROKEN,        /* fault.detail says why */
+    STORE_E_UNSETTLED,     /* a binary that is being written: ask again at fault.retry_at_nsec */
+};
+
+struct store_fault {
+    nsec_t retry_at_nsec;                /* UNSETTLED: on the monotonic clock */
+    char detail[DEFINITION_DETAIL_SIZE]; /* BROKEN */
+};
+
+struct store_entry;
+
+struct store {
+    char *dir;
+    int dir_fd;                       /* of the directory that dir_identity describes, or -1 */
+    struct file_identity dir_identity;
+    uint64_t dir_generation;          /* counts the changes of the directory seen */
+    struct store_entry *by_name;      /* hash */
+    struct store_entry *by_use;       /* list, most recently used first */
+    size_t n_entries;
+    size_t limit;                     /* STORE_DEFINITIONS_MAX; tests set less */
+    uint64_t n_reads;                 /* files read so far */
+};
+
+/* Prepares @store for @dir, which need not exist. Nothing is opened. 0 or -ENOMEM. */
+int store_init(struct store *store, const char *dir);
+
+/* Gives back everything; definitions that are held stay valid. Accepts a zeroed store. */
+void store_deinit(struct store *store);
+
+/*
+ * The definition of @service as it is on disk now, fully checked (spec 02 §8.2; a name that is not valid is not found).
+ * @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store: definition_ref() it
+ * to keep it longer. Else STORE_E_* with *@ret_fault filled, or -ENOMEM.
+ */
+int store_get(struct store *store, struct slice service, nsec_t now_nsec, const struct definition **ret_definition,
+              struct store_fault *ret_fault);
+
+/*
+ * Looks at everything that is cached once more and logs what changed (SIGHUP, decision 21). Returns the number of
+ * definitions that changed, became broken or went away.
+ */
+size_t store_recheck(struct store *store, nsec_t now_nsec);
+
+/* The directory, as given. */
+static inline const char *store_dir(const struct store *store)
+{
+    return store->dir;
+}
