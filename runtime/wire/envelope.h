@@ -59,11 +59,21 @@ bool envelope_endpoint_unix(Endpoint *ret, const char *namespace_id, const char 
  */
 int envelope_pack(struct buffer *buffer, const Frame *frame);
 
+/* A payload made of raw bytes, a message, and raw bytes again; both slices may be empty. Borrows everything. */
+struct envelope_payload {
+    struct slice head;
+    const ProtobufCMessage *message;
+    struct slice tail;
+};
+
 /*
- * The same with @payload (a message) followed by the raw bytes of @tail as the frame's payload; frame->payload is
- * ignored. Packs in place, without a second buffer.
+ * envelope_pack() with the parts of @payload in place of frame->payload, which is ignored. Everything is packed where
+ * it belongs; nothing is copied twice.
  */
-int envelope_pack_message(struct buffer *buffer, const Frame *frame, const ProtobufCMessage *payload, struct slice tail);
+int envelope_pack_parts(struct buffer *buffer, const Frame *frame, const struct envelope_payload *payload);
+
+/* The same with @message alone as the payload: the usual way to answer. */
+int envelope_pack_message(struct buffer *buffer, const Frame *frame, const ProtobufCMessage *message);
 
 /*
  * Incremental decoder for owners of a read buffer: looks at @bytes from the start of a frame, consumes nothing itself.

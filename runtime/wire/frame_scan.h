@@ -48,19 +48,19 @@ enum {
     PRESCAN_E_MALFORMED,
 };
 
-/* Told about top-level fields in the order in which they arrive, before the message is known to be right. */
+/* Told about known top-level fields in the order in which they arrive, before the message is known to be right. */
 struct prescan_sink {
-    void (*number)(void *owner, uint32_t field, uint64_t value); /* varint fields, known or not */
-    void (*begin)(void *owner, uint32_t field, uint64_t size);   /* known string fields */
-    void (*bytes)(void *owner, uint32_t field, const uint8_t *bytes, size_t size);
+    void (*number)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t value); /* a varint */
+    void (*begin)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t size);   /* a string of @size bytes … */
+    void (*bytes)(void *owner, const ProtobufCFieldDescriptor *field, const uint8_t *bytes, size_t size); /* … in pieces */
     void *owner;
 };
 
 struct prescan {
     int state;
     uint8_t depth; /* index of the message that is being read */
-    uint8_t digits; /* bytes of the current varint so far */
-    uint32_t field;  /* number of the current field */
+    uint8_t shift; /* weight of the next varint byte */
+    const ProtobufCFieldDescriptor *known; /* row of the current field in the field table, or NULL */
     uint64_t number; /* value of the current varint */
     uint64_t left;   /* bytes of the current value still to come */
     uint64_t position;

@@ -32,6 +32,7 @@
     X(ADMIN_REPLY, AdminReply, admin_reply, SOCKET)                                                                    \
     X(HANDOFF_OFFER, HandoffOffer, handoff_offer, SOCKET)                                                              \
     X(HANDOFF_ACK, HandoffAck, handoff_ack, SOCKET)                                                                    \
+    X(ENDPOINT, Endpoint, endpoint, SOCKET)                                                                            \
     X(DAEMON_PROCESS, DaemonProcess, daemon_process, SOCKET)                                                           \
     X(LIFECYCLE_CONTROL, LifecycleControl, lifecycle_control, SOCKET)                                                  \
     X(LIFECYCLE_CONTROL_ACK, LifecycleControlAck, lifecycle_control_ack, SOCKET)                                       \
@@ -50,7 +51,6 @@ enum message_type {
 #define MESSAGE_SHORT_NAME(NAME, Schema, symbol, source) typedef RunningProcess__Broker__V1__##Schema Schema;
 MESSAGE_TYPES(MESSAGE_SHORT_NAME)
 #undef MESSAGE_SHORT_NAME
-typedef RunningProcess__Broker__V1__Endpoint Endpoint;
 
 enum {
     MESSAGE_E_MALFORMED = 1, /* not this message, or dearer than its budget (spec 01 §1.6) */
@@ -76,7 +76,10 @@ size_t message_budget(enum message_type type, size_t size);
  */
 int message_unpack(enum message_type type, struct slice bytes, struct arena *arena, ProtobufCMessage **ret);
 
-/* Makes *@message an empty message of @type (all fields absent); it owns nothing. */
+/*
+ * Makes *@message an empty message of @type (all fields absent); it owns nothing. Use this and not the generated INIT
+ * macros, which cast const away.
+ */
 void message_init(enum message_type type, void *message);
 
 /* Size of @message when packed. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One table leads from a message type to its generated descriptor and its limits; packing and unpacking go through it
+ * and nowhere else. Before the decoder sees a byte the message is scanned (frame_scan.h), because the decoder by itself
+ * accepts bad UTF-8, cuts strings at NUL and turns a flood of tiny unknown fields into a hundred times their size. Its
+ * allocations come from an arena under a budget derived from the message's size. What fields mean is not judged here.
+ */
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "wire/frame_scan.h"
+#include "wire/message.h"
+
+struct message_row {
+    const ProtobufCMessageDescriptor *descriptor;
+    uint32_t fields_max;
+    uint32_t budget_factor;
+};
+
+#define MESSAGE_BUDGET_FIXED 4096u
+
+/* The dearest legal byte pair is a one-byte field: 40 bytes of the decoder's notes, twice, and a map entry. */
+enum {
+    BUDGET_SOCKET = 4,
+    BUDGET_FILE = 64,
+};
+#define FIELDS_SOCKET PRESCAN_FIELDS_MAX
+#define FIELDS_FILE UINT32_MAX
+
+static const struct message_row messages[] = {
+#define MESSAGE_ROW(NAME, Schema, symbol, source)                                                                      \
+    [MESSAGE_##NAME] = {&running_process__broker__v1__##symbol##__descriptor, FIELDS_##source, BUDGET_##source},
+    MESSAGE_TYPES(MESSAGE_ROW)
+#undef MESSAGE_ROW
+};
+
+const ProtobufCMessageDescriptor *message_descriptor(enum message_type type)
+{
+    return messages[type].descriptor;
+}
+
+const char *message_name(enum message_type type)
+{
+    return messages[type].descriptor->short_name;
+}
+
+size_t message_budget(enum message_type type, size_t size)
+{
+    size_t factor = messages[type].budget_factor;
+
+    return size > (SIZE_MAX - MESSAGE_BUDGET_FIXED) / factor ? SIZE_MAX : size * factor + MESSAGE_BUDGET_FIXED;
+}
+
+static void *message_alloc(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void message_free(void *arena, void *object)
+{
+    /* everything goes at once, with the arena */
+}
+
+/* Lowers the limit of @arena so that it can hand out at most @budget bytes more; returns the limit it had. */
+static size_t message_limit(struct arena *arena, size_t budget)
+{
+    size_t limit = arena->limit;
+
+    if (budget < limit - arena->used) {
+        arena->limit = arena->used + budget;
+    }
+    return limit;
+}
+
+int message_unpack(enum message_type type, struct slice bytes, struct arena *arena, ProtobufCMessage **ret)
+{
+    const struct message_row *row = &messages[type];
+    const uint8_t *data = (const uint8_t *)(bytes.size == 0 ? "" : bytes.data);
+    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_free, .allocator_data = arena};
+    size_t budget = message_budget(type, bytes.size);
+    ProtobufCMessage *message;
+    size_t limit;
+
+    if (prescan(row->descriptor, data, bytes.size, row->fields_max) != 0) {
+        return MESSAGE_E_MALFORMED;
+    }
+    arena->over_limit = arena->out_of_heap = false;
+    limit = message_limit(arena, budget);
+    message = protobuf_c_message_unpack(row->descriptor, &allocator, bytes.size, data);
+    budget = arena->limit;
+    arena->limit = limit;
+    if (message != NULL) {
+        *ret = message;
+        return 0;
+    }
+    if (arena->out_of_heap || (arena->over_limit && budget == limit)) {
+        return error_origin(-ENOMEM);
+    }
+    return MESSAGE_E_MALFORMED;
+}
+
+void message_init(enum message_type type, void *message)
+{
+    messages[type].descriptor->message_init(message);
+}
+
+size_t message_size(const ProtobufCMessage *message)
+{
+    return protobuf_c_message_get_packed_size(message);
+}
+
+size_t message_pack(const ProtobufCMessage *message, uint8_t *out)
+{
+    return protobuf_c_message_pack(message, out);
+}
