@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef HELLO_RATE_LIMIT_H
-#define HELLO_RATE_LIMIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ void rate_limit_deinit(struct rate_limit *limit);
  * counted.
  */
 uint64_t rate_limit_check(struct rate_limit *limit, pid_t pid, uid_t uid, nsec_t now_nsec);
-
-#endif

@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef HELLO_ROUTE_H
-#define HELLO_ROUTE_H
+#pragma once
+
+/* The router: from a service's name to a backend, or to the refusal of spec 01 section 6.5. */
 
 #include "hello/hello.h"
 
-enum { ROUTE_E_WAIT = 1, ROUTE_E_UNSETTLED = 2 };
+enum { ROUTE_E_WAIT = 1, ROUTE_E_UNSETTLED };
 
-/* Room for texts that a reply borrows until the next route. */
+/* Room for the texts that a reply borrows. */
 struct route_scratch {
     struct backend_answer answer;
-    char reason[REPLY_REASON_MAX];
+    char reason[REPLY_REASON_MAX + 1];
 };
 
 /*
- * The router, spec 01 section 6.5 from step 7: definition, policy, instance, then the backends. Uses the slices of
- * @exchange, which the caller has set.
- * 0: @ret_reply is decided, negotiated but for its connection id or refused, and may borrow from @scratch;
- * ROUTE_E_WAIT: the exchange's waiter has joined; ROUTE_E_UNSETTLED: ask again at @ret_again_nsec; negative errno.
+ * Steps 7 to 16 for what @exchange asks: definition, version policy, instance, backends.
+ * 0: *@ret_reply is refused, or negotiated but for its connection id, and borrows from @scratch and the backends;
+ * ROUTE_E_WAIT: the exchange's waiter has joined; ROUTE_E_UNSETTLED: ask again at *@ret_again_nsec; a negative errno.
  */
-int route(struct hello *hello, struct hello_exchange *exchange, const struct reply_echo *trace, nsec_t now_nsec,
-          struct route_scratch *scratch, struct reply *ret_reply, nsec_t *ret_again_nsec);
+int route(struct hello *hello, struct hello_exchange *exchange, nsec_t now_nsec, struct route_scratch *scratch,
+          struct reply *ret_reply, nsec_t *ret_again_nsec);
 
-/* Turns the answer of the backends into @ret_reply (borrows from @answer). */
+/* The same for an answer of the backends that came later. Borrows from @answer. */
 void route_answer(const struct backend_answer *answer, struct reply *ret_reply);
-
-#endif
