@@ -33,11 +33,17 @@ static void do_close__peer_policy(struct fsm *fsm)
 }
 static const struct fsm_call call_close__peer_policy = {.name = "close(peer_policy)", .act = do_close__peer_policy};
 
-static void do_close__evicted(struct fsm *fsm)
+static void do_close__peer_unknown(struct fsm *fsm)
 {
-    connection_close((struct connection *)fsm, CONNECTION_CLOSE_EVICTED);
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_PEER_UNKNOWN);
 }
-static const struct fsm_call call_close__evicted = {.name = "close(evicted)", .act = do_close__evicted};
+static const struct fsm_call call_close__peer_unknown = {.name = "close(peer_unknown)", .act = do_close__peer_unknown};
+
+static void do_close__peer_cap(struct fsm *fsm)
+{
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_PEER_CAP);
+}
+static const struct fsm_call call_close__peer_cap = {.name = "close(peer_cap)", .act = do_close__peer_cap};
 
 static int do_route(struct fsm *fsm)
 {
@@ -63,11 +69,11 @@ static void do_close__probe(struct fsm *fsm)
 }
 static const struct fsm_call call_close__probe = {.name = "close(probe)", .act = do_close__probe};
 
-static void do_close__lost(struct fsm *fsm)
+static void do_close__memory(struct fsm *fsm)
 {
-    connection_close((struct connection *)fsm, CONNECTION_CLOSE_LOST);
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_MEMORY);
 }
-static const struct fsm_call call_close__lost = {.name = "close(lost)", .act = do_close__lost};
+static const struct fsm_call call_close__memory = {.name = "close(memory)", .act = do_close__memory};
 
 static void do_close__deadline(struct fsm *fsm)
 {
@@ -75,11 +81,11 @@ static void do_close__deadline(struct fsm *fsm)
 }
 static const struct fsm_call call_close__deadline = {.name = "close(deadline)", .act = do_close__deadline};
 
-static void do_join_waiters(struct fsm *fsm)
+static void do_close__evicted(struct fsm *fsm)
 {
-    connection_join_waiters((struct connection *)fsm);
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_EVICTED);
 }
-static const struct fsm_call call_join_waiters = {.name = "join_waiters", .act = do_join_waiters};
+static const struct fsm_call call_close__evicted = {.name = "close(evicted)", .act = do_close__evicted};
 
 static void do_close__bad_admin(struct fsm *fsm)
 {
@@ -87,23 +93,23 @@ static void do_close__bad_admin(struct fsm *fsm)
 }
 static const struct fsm_call call_close__bad_admin = {.name = "close(bad_admin)", .act = do_close__bad_admin};
 
-static void do_refuse__in_progress(struct fsm *fsm)
-{
-    connection_refuse((struct connection *)fsm, CONNECTION_REFUSE_IN_PROGRESS);
-}
-static const struct fsm_call call_refuse__in_progress = {.name = "refuse(in_progress)", .act = do_refuse__in_progress};
-
 static void do_leave_waiters(struct fsm *fsm)
 {
     connection_leave_waiters((struct connection *)fsm);
 }
 static const struct fsm_call call_leave_waiters = {.name = "leave_waiters", .act = do_leave_waiters};
 
-static void do_tell_handoff__flushed(struct fsm *fsm)
+static void do_refuse__in_progress(struct fsm *fsm)
 {
-    connection_tell_handoff((struct connection *)fsm, CONNECTION_TELL_HANDOFF_FLUSHED);
+    connection_refuse((struct connection *)fsm, CONNECTION_REFUSE_IN_PROGRESS);
 }
-static const struct fsm_call call_tell_handoff__flushed = {.name = "tell_handoff(flushed)", .act = do_tell_handoff__flushed};
+static const struct fsm_call call_refuse__in_progress = {.name = "refuse(in_progress)", .act = do_refuse__in_progress};
+
+static void do_close__lost(struct fsm *fsm)
+{
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_LOST);
+}
+static const struct fsm_call call_close__lost = {.name = "close(lost)", .act = do_close__lost};
 
 static int do_discard(struct fsm *fsm)
 {
@@ -123,29 +129,17 @@ static void do_close__done(struct fsm *fsm)
 }
 static const struct fsm_call call_close__done = {.name = "close(done)", .act = do_close__done};
 
-static void do_tell_handoff__lost(struct fsm *fsm)
+static void do_close__stalled(struct fsm *fsm)
 {
-    connection_tell_handoff((struct connection *)fsm, CONNECTION_TELL_HANDOFF_LOST);
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_STALLED);
 }
-static const struct fsm_call call_tell_handoff__lost = {.name = "tell_handoff(lost)", .act = do_tell_handoff__lost};
-
-static void do_close__passed(struct fsm *fsm)
-{
-    connection_close((struct connection *)fsm, CONNECTION_CLOSE_PASSED);
-}
-static const struct fsm_call call_close__passed = {.name = "close(passed)", .act = do_close__passed};
+static const struct fsm_call call_close__stalled = {.name = "close(stalled)", .act = do_close__stalled};
 
 static void do_close__refused(struct fsm *fsm)
 {
     connection_close((struct connection *)fsm, CONNECTION_CLOSE_REFUSED);
 }
 static const struct fsm_call call_close__refused = {.name = "close(refused)", .act = do_close__refused};
-
-static bool ask_handoff_promised(const struct fsm *fsm)
-{
-    return connection_handoff_promised((const struct connection *)fsm);
-}
-static const struct fsm_guard guard_handoff_promised = {.name = "handoff_promised", .holds = ask_handoff_promised};
 
 static bool ask_input_left(const struct fsm *fsm)
 {
@@ -158,6 +152,12 @@ static bool ask_shutdown_asked(const struct fsm *fsm)
     return connection_shutdown_asked((const struct connection *)fsm);
 }
 static const struct fsm_guard guard_shutdown_asked = {.name = "shutdown_asked", .holds = ask_shutdown_asked};
+
+static bool ask_was_taking(const struct fsm *fsm)
+{
+    return connection_was_taking((const struct connection *)fsm);
+}
+static const struct fsm_guard guard_was_taking = {.name = "was_taking", .holds = ask_was_taking};
 
 static nsec_t until_request_deadline(const struct fsm *fsm, nsec_t now)
 {
@@ -174,11 +174,15 @@ static nsec_t until_stall_due(const struct fsm *fsm, nsec_t now)
     return connection_stall_due((const struct connection *)fsm, now);
 }
 
+static nsec_t until_linger_due(const struct fsm *fsm, nsec_t now)
+{
+    return connection_linger_due((const struct connection *)fsm, now);
+}
+
 static const char *const event_names[] = {
     [0] = "none",
     [CONNECTION_EVENT_HANG_UP] = "hang_up",
     [CONNECTION_EVENT_ANSWERED] = "answered",
-    [CONNECTION_EVENT_PASSED] = "passed",
     [CONNECTION_EVENT_EVICTED] = "evicted",
     [CONNECTION_EVENT_CUT_OFF] = "cut_off",
     [CONNECTION_EVENT_DEADLINE] = "deadline",
@@ -187,14 +191,17 @@ static const char *const event_names[] = {
     [CONNECTION_EVENT_LINGER] = "linger",
     [CONNECTION_EVENT_WELCOME] = "welcome",
     [CONNECTION_EVENT_UNWELCOME] = "unwelcome",
+    [CONNECTION_EVENT_UNKNOWN] = "unknown",
+    [CONNECTION_EVENT_CROWDED] = "crowded",
     [CONNECTION_EVENT_COMPLETE] = "complete",
     [CONNECTION_EVENT_MALFORMED] = "malformed",
     [CONNECTION_EVENT_EMPTY] = "empty",
-    [CONNECTION_EVENT_LOST] = "lost",
+    [CONNECTION_EVENT_STARVED] = "starved",
     [CONNECTION_EVENT_REPLIED] = "replied",
     [CONNECTION_EVENT_MUST_WAIT] = "must_wait",
     [CONNECTION_EVENT_UNANSWERABLE] = "unanswerable",
     [CONNECTION_EVENT_WRITTEN] = "written",
+    [CONNECTION_EVENT_LOST] = "lost",
     [CONNECTION_EVENT_QUIET] = "quiet",
 };
 
@@ -202,10 +209,9 @@ static const struct fsm_state_info states[] = {
     [0] = {.name = "unborn"},
     [CONNECTION_STATE_CHECKING] = {.name = "checking"},
     [CONNECTION_STATE_READING] = {.name = "reading", .timers = TIMER(CONNECTION_EVENT_DEADLINE)},
-    [CONNECTION_STATE_ROUTING] = {.name = "routing", .timers = TIMER(CONNECTION_EVENT_DEADLINE)},
+    [CONNECTION_STATE_ROUTING] = {.name = "routing"},
     [CONNECTION_STATE_WAITING] = {.name = "waiting", .timers = TIMER(CONNECTION_EVENT_PATIENCE)},
     [CONNECTION_STATE_WRITING] = {.name = "writing", .timers = TIMER(CONNECTION_EVENT_STALL)},
-    [CONNECTION_STATE_PASSING] = {.name = "passing"},
     [CONNECTION_STATE_LINGERING] = {.name = "lingering", .timers = TIMER(CONNECTION_EVENT_LINGER)},
     [CONNECTION_STATE_CLOSED] = {.name = "closed", .is_final = true},
 };
@@ -214,15 +220,15 @@ static const struct fsm_timer_info timers[] = {
     [CONNECTION_EVENT_DEADLINE - FIRST_TIMER] = {.until = until_request_deadline},
     [CONNECTION_EVENT_PATIENCE - FIRST_TIMER] = {.until = until_waiter_deadline},
     [CONNECTION_EVENT_STALL - FIRST_TIMER] = {.until = until_stall_due},
-    [CONNECTION_EVENT_LINGER - FIRST_TIMER] = {.lasts_nsec = 100 * NSEC_PER_MSEC},
+    [CONNECTION_EVENT_LINGER - FIRST_TIMER] = {.until = until_linger_due},
 };
 
 static const struct fsm_work_info works[] = {
     [0] = {.name = "none"},
-    [1] = {.name = "check_peer", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WELCOME, CONNECTION_EVENT_UNWELCOME, 0}},
-    [2] = {.name = "read_frame", .outcomes = (const uint8_t[]){CONNECTION_EVENT_COMPLETE, CONNECTION_EVENT_MALFORMED, CONNECTION_EVENT_EMPTY, CONNECTION_EVENT_LOST, 0}},
-    [3] = {.name = "route", .outcomes = (const uint8_t[]){CONNECTION_EVENT_REPLIED, CONNECTION_EVENT_MUST_WAIT, CONNECTION_EVENT_UNANSWERABLE, 0}},
-    [4] = {.name = "write_reply", .outcomes = (const uint8_t[]){CONNECTION_EVENT_LOST, CONNECTION_EVENT_WRITTEN, 0}},
+    [1] = {.name = "check_peer", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WELCOME, CONNECTION_EVENT_UNWELCOME, CONNECTION_EVENT_UNKNOWN, CONNECTION_EVENT_CROWDED, 0}},
+    [2] = {.name = "read_frame", .outcomes = (const uint8_t[]){CONNECTION_EVENT_COMPLETE, CONNECTION_EVENT_MALFORMED, CONNECTION_EVENT_EMPTY, CONNECTION_EVENT_STARVED, 0}},
+    [3] = {.name = "route", .outcomes = (const uint8_t[]){CONNECTION_EVENT_STARVED, CONNECTION_EVENT_REPLIED, CONNECTION_EVENT_MUST_WAIT, CONNECTION_EVENT_UNANSWERABLE, 0}},
+    [4] = {.name = "write_reply", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WRITTEN, CONNECTION_EVENT_LOST, 0}},
     [5] = {.name = "discard", .outcomes = (const uint8_t[]){CONNECTION_EVENT_QUIET, 0}},
 };
 
@@ -230,68 +236,58 @@ static const struct fsm_cell cells[CONNECTION_STATE_MAX][CONNECTION_EVENT_MAX] =
     [CONNECTION_STATE_CHECKING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "read_frame sees it"})},
         [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__evicted)})},
+        [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
         [CONNECTION_EVENT_WELCOME] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_READING, .calls = CALLS(&call_read_frame)})},
         [CONNECTION_EVENT_UNWELCOME] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_policy)})},
+        [CONNECTION_EVENT_UNKNOWN] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_unknown)})},
+        [CONNECTION_EVENT_CROWDED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_cap)})},
     },
     [CONNECTION_STATE_READING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "read_frame sees it"})},
         [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__evicted)})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
         [CONNECTION_EVENT_DEADLINE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__deadline)})},
         [CONNECTION_EVENT_COMPLETE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_ROUTING, .calls = CALLS(&call_route)})},
         [CONNECTION_EVENT_MALFORMED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_refuse__malformed, &call_write_reply)})},
         [CONNECTION_EVENT_EMPTY] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__probe)})},
-        [CONNECTION_EVENT_LOST] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__lost)})},
+        [CONNECTION_EVENT_STARVED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__memory)})},
     },
     [CONNECTION_STATE_ROUTING] = {
-        [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__lost)})},
+        [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "write_reply sees it"})},
         [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
-        [CONNECTION_EVENT_DEADLINE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_refuse__in_progress, &call_write_reply)})},
+        [CONNECTION_EVENT_STARVED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__memory)})},
         [CONNECTION_EVENT_REPLIED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_write_reply)})},
-        [CONNECTION_EVENT_MUST_WAIT] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WAITING, .calls = CALLS(&call_join_waiters)})},
+        [CONNECTION_EVENT_MUST_WAIT] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WAITING})},
         [CONNECTION_EVENT_UNANSWERABLE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__bad_admin)})},
     },
     [CONNECTION_STATE_WAITING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_leave_waiters, &call_close__lost)})},
         [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_write_reply)})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_leave_waiters, &call_close__shutdown)})},
         [CONNECTION_EVENT_PATIENCE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_leave_waiters, &call_refuse__in_progress, &call_write_reply)})},
     },
     [CONNECTION_STATE_WRITING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "write_reply sees it"})},
-        [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "patience ran out just before"})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
+        [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
-        [CONNECTION_EVENT_STALL] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_tell_handoff__lost, &call_close__lost)})},
-        [CONNECTION_EVENT_LOST] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_tell_handoff__lost, &call_close__lost)})},
-        [CONNECTION_EVENT_WRITTEN] = {4, ROWS(
-            {.guard = &guard_handoff_promised, .verdict = FSM_GO, .next = CONNECTION_STATE_PASSING, .calls = CALLS(&call_tell_handoff__flushed)},
+        [CONNECTION_EVENT_STALL] = {2, ROWS(
+            {.guard = &guard_was_taking, .verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .stays = true},
+            {.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__stalled)})},
+        [CONNECTION_EVENT_WRITTEN] = {3, ROWS(
             {.guard = &guard_input_left, .verdict = FSM_GO, .next = CONNECTION_STATE_LINGERING, .calls = CALLS(&call_discard)},
             {.guard = &guard_shutdown_asked, .verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_tell_broker, &call_close__done)},
             {.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__done)})},
-    },
-    [CONNECTION_STATE_PASSING] = {
-        [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "the handoff machine watches the client now"})},
-        [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__passed)})},
-        [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
+        [CONNECTION_EVENT_LOST] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__lost)})},
     },
     [CONNECTION_STATE_LINGERING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "discard sees it"})},
         [CONNECTION_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_NEVER})},
-        [CONNECTION_EVENT_PASSED] = {1, ROWS({.verdict = FSM_NEVER})},
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__evicted)})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
         [CONNECTION_EVENT_LINGER] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__refused)})},
@@ -355,13 +351,16 @@ const char *connection_close_name(enum connection_close_arg argument)
     static const char *const names[] = {
         [CONNECTION_CLOSE_SHUTDOWN] = "shutdown",
         [CONNECTION_CLOSE_PEER_POLICY] = "peer_policy",
-        [CONNECTION_CLOSE_EVICTED] = "evicted",
+        [CONNECTION_CLOSE_PEER_UNKNOWN] = "peer_unknown",
+        [CONNECTION_CLOSE_PEER_CAP] = "peer_cap",
         [CONNECTION_CLOSE_PROBE] = "probe",
-        [CONNECTION_CLOSE_LOST] = "lost",
+        [CONNECTION_CLOSE_MEMORY] = "memory",
         [CONNECTION_CLOSE_DEADLINE] = "deadline",
+        [CONNECTION_CLOSE_EVICTED] = "evicted",
         [CONNECTION_CLOSE_BAD_ADMIN] = "bad_admin",
+        [CONNECTION_CLOSE_LOST] = "lost",
         [CONNECTION_CLOSE_DONE] = "done",
-        [CONNECTION_CLOSE_PASSED] = "passed",
+        [CONNECTION_CLOSE_STALLED] = "stalled",
         [CONNECTION_CLOSE_REFUSED] = "refused",
     };
 
@@ -373,16 +372,6 @@ const char *connection_refuse_name(enum connection_refuse_arg argument)
     static const char *const names[] = {
         [CONNECTION_REFUSE_MALFORMED] = "malformed",
         [CONNECTION_REFUSE_IN_PROGRESS] = "in_progress",
-    };
-
-    return (unsigned int)argument < sizeof(names) / sizeof(names[0]) ? names[argument] : "?";
-}
-
-const char *connection_tell_handoff_name(enum connection_tell_handoff_arg argument)
-{
-    static const char *const names[] = {
-        [CONNECTION_TELL_HANDOFF_FLUSHED] = "flushed",
-        [CONNECTION_TELL_HANDOFF_LOST] = "lost",
     };
 
     return (unsigned int)argument < sizeof(names) / sizeof(names[0]) ? names[argument] : "?";

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef CONTROL_CONTROL_H
-#define CONTROL_CONTROL_H
+#pragma once
 
 /*
  * The control socket: accepts, lets one connection machine run for each client, answers with hello/ or ops/admin, and
@@ -84,5 +83,3 @@ const struct control_counters *control_counters(const struct control *control);
 
 /* What went wrong with the first connection that failed, in words; NULL: none did. --serve-once reports it. */
 const char *control_first_error(const struct control *control);
-
-#endif

@@ -248,11 +248,11 @@ static bool is_admitted(struct hello *hello, const struct hello_exchange *exchan
 static int ask_router(struct hello_exchange *exchange, nsec_t now_nsec, void *keep, size_t keep_size,
                       struct reply *ret_reply)
 {
-    static struct route_scratch scratch; /* the reply borrows from it until the next Hello */
+    struct hello *hello = exchange->hello;
     nsec_t again_nsec = 0;
     int r, kept;
 
-    r = route(exchange->hello, exchange, now_nsec, &scratch, ret_reply, &again_nsec);
+    r = route(hello, exchange, now_nsec, &hello->scratch, ret_reply, &again_nsec);
     if (r != ROUTE_E_WAIT && r != ROUTE_E_UNSETTLED) {
         return r;
     }

@@ -38,6 +38,12 @@ struct hello_peer {
 
 enum { HELLO_CODES_MAX = 10 };
 
+/* Room for the texts that a reply borrows. */
+struct route_scratch {
+    struct backend_answer answer;
+    char reason[REPLY_REASON_MAX + 1];
+};
+
 struct hello {
     struct hello_config config;
     struct instance_id serves;
@@ -46,6 +52,7 @@ struct hello {
     uint64_t last_connection_id;
     uint64_t outcomes[HELLO_CODES_MAX]; /* by wire error code; 0: negotiated */
     uint32_t n_waiting;                 /* exchanges that wait now */
+    struct route_scratch scratch;       /* the reply of the latest hello_ask() borrows from it */
 };
 
 /*

@@ -7,12 +7,6 @@
 
 enum { ROUTE_E_WAIT = 1, ROUTE_E_UNSETTLED };
 
-/* Room for the texts that a reply borrows. */
-struct route_scratch {
-    struct backend_answer answer;
-    char reason[REPLY_REASON_MAX + 1];
-};
-
 /*
  * Steps 7 to 16 for what @exchange asks: definition, version policy, instance, backends.
  * 0: *@ret_reply is refused, or negotiated but for its connection id, and borrows from @scratch and the backends;

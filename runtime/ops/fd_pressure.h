@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OPS_FD_PRESSURE_H
-#define OPS_FD_PRESSURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,5 +54,3 @@ bool fd_pressure_is_resting(const struct fd_pressure *pressure);
 
 /* Forces a demotion, as an exhausted accept would (tests). */
 void fd_pressure_demote(struct fd_pressure *pressure, int error);
-
-#endif
