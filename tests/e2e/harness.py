@@ -39,7 +39,7 @@ except ImportError:
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(TOP, "build")))
 DAEMON = os.environ.get("RPB_TEST_DAEMON", os.path.join(BUILD, "running-process-broker-v1"))
-TEST_BACKEND = os.path.join(BUILD, "tests/backend/test-backend")
+TEST_BACKEND = os.environ.get("RPB_TEST_BACKEND", os.path.join(BUILD, "tests/backend/test-backend"))
 RAW_CLIENT = os.path.join(BUILD, "tests/examples/raw-client")
 VALGRIND = os.environ.get("RPB_TEST_VALGRIND") == "1"
 SANITIZED = os.environ.get("SAN") == "1"
