@@ -191,7 +191,7 @@ $(BUILD)/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(@D) $<
 $(BUILD)/proto/%.pb-c.c: $(BUILD)/proto/%.pb-c.h ;
-$(BUILD)/obj/proto/%.o: $(BUILD)/proto/%.pb-c.c | $(PROTO_H)
+$(BUILD)/obj/proto/%.pb-c.o: $(BUILD)/proto/%.pb-c.c | $(PROTO_H)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) -c -o $@ $<
 $(PROTO_LIB): $(PROTOS:%=$(BUILD)/obj/proto/%.pb-c.o)
