@@ -304,6 +304,7 @@ const struct fsm_machine connection_machine = {
     .name = "connection",
     .n_states = CONNECTION_STATE_MAX,
     .n_events = CONNECTION_EVENT_MAX,
+    .n_raised = 5,
     .states = states,
     .events = event_names,
     .n_timers = 4,

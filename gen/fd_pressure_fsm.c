@@ -108,6 +108,7 @@ const struct fsm_machine fd_pressure_machine = {
     .name = "fd_pressure",
     .n_states = FD_PRESSURE_STATE_MAX,
     .n_events = FD_PRESSURE_EVENT_MAX,
+    .n_raised = 3,
     .states = states,
     .events = event_names,
     .n_timers = 1,

@@ -399,6 +399,7 @@ const struct fsm_machine launch_machine = {
     .name = "launch",
     .n_states = LAUNCH_STATE_MAX,
     .n_events = LAUNCH_EVENT_MAX,
+    .n_raised = 4,
     .states = states,
     .events = event_names,
     .n_timers = 4,

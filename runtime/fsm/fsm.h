@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSM_FSM_H
-#define FSM_FSM_H
+#pragma once
 
 /*
  * The engine that steps the machines of statemachines/ (their language: statemachines/LANGUAGE.md).
@@ -14,6 +13,7 @@
  *     fsm_world_run(), which the loop calls after each of its callbacks. <m>_start() runs the birth actions at once and
  *     nothing more.
  *   - Everything queued is worked off before the loop delivers the next descriptor, timer or worker result.
+ *   - Whoever raises or finishes outside of the loop's callbacks calls fsm_world_run() himself, or waits for the next turn.
  *   - Nothing is allocated but the slot table, which grows by <m>_start() and never shrinks.
  */
 
@@ -89,7 +89,8 @@ struct fsm {
     uint32_t n_steps;
     struct fsm_step steps[FSM_STEPS_MAX];
     nsec_t due_nsec[FSM_TIMERS_MAX]; /* NSEC_NEVER: not running */
-    struct loop_timer timer;         /* stands at the earliest of them */
+    nsec_t armed_nsec;               /* where `timer` stands: the earliest of them */
+    struct loop_timer timer;
 };
 
 /* What a result must show to be believed. Plain data: copy it, send it through a worker, keep it for ever. */
@@ -176,5 +177,3 @@ void fsm_world_each(struct fsm_world *world, void (*each)(struct fsm *fsm, void 
  *   void <m>_ended(struct <m> *);                       a final state was entered; may free the instance, the engine
  *                                                       does not touch it again
  */
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSM_MACHINE_H
-#define FSM_MACHINE_H
+#pragma once
 
 /* The shape of a generated table, and the calls that generated code makes. Nobody else includes this file but tests. */
 
@@ -60,6 +59,7 @@ struct fsm_machine {
     const char *name;
     uint8_t n_states; /* one more than the last state; 0 is unborn */
     uint8_t n_events; /* one more than the last event; 0 is none */
+    uint8_t n_raised; /* one more than the last event of a party; timers and outcomes cannot be raised */
     uint8_t n_timers;
     uint8_t first_timer; /* event number of timer 0 */
     uint8_t n_works;
@@ -79,5 +79,3 @@ int fsm_start(struct fsm *fsm, struct fsm_world *world, const struct fsm_machine
 void fsm_raise(struct fsm *fsm, int event);
 
 bool fsm_is_alive(const struct fsm *fsm);
-
-#endif

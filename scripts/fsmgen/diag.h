@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_DIAG_H
-#define FSMGEN_DIAG_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -32,5 +31,3 @@ void diags_deinit(struct diags *diags);
 
 /* printf arguments for "%.*s" */
 #define W(word) (int)(word).size, (word).text
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_EMIT_H
-#define FSMGEN_EMIT_H
+#pragma once
 
 /* The writers of the generated files; each takes a machine that was not refused. */
 
@@ -46,5 +45,3 @@ static inline bool is_callable(const struct model_function *function)
 }
 
 #define M(model) W((model)->spec->machine)
-
-#endif

@@ -204,7 +204,7 @@ static void emit_machine(struct out *out, const struct model *model)
     put_upper(out, model->spec->machine);
     put(out, "_STATE_MAX,\n    .n_events = ");
     put_upper(out, model->spec->machine);
-    put(out, "_EVENT_MAX,\n    .states = states,\n    .events = event_names,\n");
+    put(out, "_EVENT_MAX,\n    .n_raised = %u,\n    .states = states,\n    .events = event_names,\n", model->first_timer + 1);
     if (model->spec->n_timers)
         put(out, "    .n_timers = %u,\n    .first_timer = FIRST_TIMER,\n    .timers = timers,\n", model->spec->n_timers);
     if (model->n_works)

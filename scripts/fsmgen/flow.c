@@ -48,8 +48,7 @@ static void check_ends(struct model *model)
                      has_final ? "a final one" : "the initial one");
 }
 
-/* can[s][w]: work w can be unfinished in state s */
-static void find_work(const struct model *model, bool can[SPEC_STATES_MAX][SPEC_WORKS_MAX])
+void model_find_work(const struct model *model, bool can[SPEC_STATES_MAX][SPEC_WORKS_MAX])
 {
     if (model->birth_work != NONE)
         can[model->initial][model->birth_work] = true;
@@ -93,7 +92,7 @@ static void check_outcomes(struct model *model)
     static bool can[SPEC_STATES_MAX][SPEC_WORKS_MAX];
 
     memset(can, 0, sizeof(can));
-    find_work(model, can);
+    model_find_work(model, can);
     for (unsigned int s = 0; s < model->n_living; s++)
         check_outcomes_of(model, s, can[s]);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_LEXER_H
-#define FSMGEN_LEXER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ int lexer_next(struct lexer *lexer, struct word *ret_word);
 
 /* Generated: one match from lexer->next on; sets start and next. 0 at the end. */
 int lexer_scan(struct lexer *lexer);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_MODEL_H
-#define FSMGEN_MODEL_H
+#pragma once
 
 /* A machine whose names are resolved to numbers, in the order that the generated files use. */
 
@@ -109,10 +108,11 @@ void model_check_cells(struct model *model);
 /* Which states, outcomes and timers can be reached. */
 void model_check_flow(struct model *model);
 
+/* Sets can[s][w] in the zeroed @can where work w can be unfinished in state s. */
+void model_find_work(const struct model *model, bool can[SPEC_STATES_MAX][SPEC_WORKS_MAX]);
+
 /* Names that would collide in the generated C or Promela. */
 void model_check_names(struct model *model);
 
 int model_find_state(const struct model *model, struct word name);
 int model_find_event(const struct model *model, struct word name);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_OUT_H
-#define FSMGEN_OUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,5 +28,3 @@ void out_deinit(struct out *out);
 
 /* Writes the text to @dir/@name by way of a temporary file beside it. 0 or -errno. */
 int out_save(const struct out *out, const char *dir, const char *name);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_SPEC_H
-#define FSMGEN_SPEC_H
+#pragma once
 
 /* A specification as it was written: declarations and rows in the order of the file, names still words. */
 
@@ -149,5 +148,3 @@ struct range spec_word(struct spec *spec, struct range range, struct word word);
 struct range spec_no_actions(struct spec *spec);
 struct range spec_action(struct spec *spec, struct range range, struct word name);
 struct range spec_action_with(struct spec *spec, struct range range, struct word name, struct word argument);
-
-#endif

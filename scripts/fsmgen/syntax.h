@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FSMGEN_SYNTAX_H
-#define FSMGEN_SYNTAX_H
+#pragma once
 
 #include "fsmgen/spec.h"
 
 /* Called by the parser at a word that cannot stand there: says what was found and, by asking @accepts, what could. */
 void syntax_error(struct spec *spec, int kind, struct word word, void *parser, int (*accepts)(void *parser, int kind));
-
-#endif
