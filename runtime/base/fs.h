@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+
+/* What kind of file system holds a directory in which locks, sockets and records are to live (spec 02 §19). */
+enum fs_kind {
+    FS_LOCAL,
+    FS_UNFIT,    /* network and FAT file systems: locks, modes or renames do not hold there */
+    FS_DOUBTFUL, /* FUSE: may be anything; worth a warning */
+};
+
+/*
+ * 0 and *@ret_kind; *@ret_name (may be NULL) gets its name, "nfs", static; "local" for FS_LOCAL. Or a negative errno
+ * with nothing written.
+ */
+int fs_kind_get(int fd, enum fs_kind *ret_kind, const char **ret_name);
+
+/* True for FS_UNFIT; false also when the kernel does not tell. */
+bool fs_is_network(int fd);
