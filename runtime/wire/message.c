@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "wire/frame_scan.h"
@@ -74,6 +75,56 @@ static size_t message_limit(struct arena *arena, size_t budget)
     return limit;
 }
 
+static void message_drop_unknown(ProtobufCMessage *message);
+
+/* The pointer kept at @member, whatever it is declared to point to. */
+static void *message_pointer(const void *member)
+{
+    void *pointer;
+
+    memcpy(&pointer, member, sizeof(pointer));
+    return pointer;
+}
+
+static void message_drop_unknown_of(const ProtobufCFieldDescriptor *field, const uint8_t *message)
+{
+    const uint8_t *member = message + field->offset;
+    uint32_t arm;
+    size_t n;
+
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        uint8_t *list = message_pointer(member);
+
+        memcpy(&n, message + field->quantifier_offset, sizeof(n));
+        for (size_t i = 0; i < n; i++) {
+            message_drop_unknown(message_pointer(list + i * sizeof(void *)));
+        }
+        return;
+    }
+    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+        memcpy(&arm, message + field->quantifier_offset, sizeof(arm));
+        if (arm != field->id) {
+            return; /* the place holds another arm */
+        }
+    }
+    message_drop_unknown(message_pointer(member));
+}
+
+/* Unknown fields are accepted and never sent on: what is packed later holds only what we know. */
+static void message_drop_unknown(ProtobufCMessage *message)
+{
+    if (message == NULL) {
+        return;
+    }
+    message->n_unknown_fields = 0;
+    message->unknown_fields = NULL;
+    for (unsigned int i = 0; i < message->descriptor->n_fields; i++) {
+        if (message->descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE) {
+            message_drop_unknown_of(&message->descriptor->fields[i], (const uint8_t *)message);
+        }
+    }
+}
+
 int message_unpack(enum message_type type, struct slice bytes, struct arena *arena, ProtobufCMessage **ret)
 {
     const struct message_row *row = &messages[type];
@@ -92,6 +143,7 @@ int message_unpack(enum message_type type, struct slice bytes, struct arena *are
     budget = arena->limit;
     arena->limit = limit;
     if (message != NULL) {
+        message_drop_unknown(message);
         *ret = message;
         return 0;
     }
