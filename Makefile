@@ -17,6 +17,9 @@ SHELL   := /bin/bash
 CC      ?= gcc
 AR      ?= ar
 SAN     ?=
+V       ?=
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 PKGS    := libprotobuf-c jansson libmd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -24,7 +27,7 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CUNIT_LIBS := $(shell pkg-config --libs cunit 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-           -Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wno-switch-enum \
+           -Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla -Wformat=2 \
            -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers
 GEN_WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-unused-variable -Wno-unused-const-variable \
            -Wno-unused-function -Wno-sign-compare
@@ -185,72 +188,90 @@ $(foreach l,$(LAYERS),$(eval lib-$(l): $(call archives,$(call layers_to,$(l),$(L
 # ==================================================================================================== rules
 $(BUILD)/obj/%.o: %.c | $(PROTO_H)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) $(if $(filter gen/%,$<),$(GEN_WARN),$(WARN)) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) $(if $(filter gen/%,$<),$(GEN_WARN),$(WARN)) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c -o $@ $<
 
 $(BUILD)/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=proto --c_out=$(@D) $<
+	$(call say,PROTOC,$@)
+	$(Q)protoc-c --proto_path=proto --c_out=$(@D) $<
 $(BUILD)/proto/%.pb-c.c: $(BUILD)/proto/%.pb-c.h ;
 $(BUILD)/obj/proto/%.pb-c.o: $(BUILD)/proto/%.pb-c.c | $(PROTO_H)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) -c -o $@ $<
 $(PROTO_LIB): $(PROTOS:%=$(BUILD)/obj/proto/%.pb-c.o)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcsD $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcsD $@ $^
 
 $(BUILD)/blake3/%.o: $(BLAKE3_SRC)/%.c
 	@mkdir -p $(@D)
-	$(CC) -O3 -fPIE -I$(BLAKE3_SRC) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) -O3 -fPIE -I$(BLAKE3_SRC) -c -o $@ $<
 $(BUILD)/blake3/%.o: $(BLAKE3_SRC)/%.S
 	@mkdir -p $(@D)
-	$(CC) -fPIE -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) -fPIE -c -o $@ $<
 $(BUILD)/lib/blake3.a: $(BLAKE3_OBJS)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcsD $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcsD $@ $^
 
 define layer_rule
 $(BUILD)/lib/$(1).a: $(call layer_objs,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcsD $$@ $$^
+	$$(call say,AR,$$@)
+	$$(Q)$(AR) rcsD $$@ $$^
 $(BUILD)/tests/unit/$(1)/test-%: $(BUILD)/obj/tests/unit/$(1)/test-%.o $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/unit/$(1)/test-%,$(wildcard tests/unit/$(1)/*.c)) $(wildcard tests/check.c)) $(call archives,$(call layers_to,$(1),$(LAYERS))) $(PROTO_LIB) $(BLAKE3_LIB)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS_) -o $$@ $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(PKG_LIBS) $(CUNIT_LIBS) -lpthread
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) $(LDFLAGS_) -o $$@ $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(PKG_LIBS) $(CUNIT_LIBS) -lpthread
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
 $(PROGRAM): $(BUILD)/obj/runtime/cli/main.o $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $< $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $< $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
 
 $(FSMGEN): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/fsmgen/*.c) $(wildcard gen/fsm_lexer.c gen/fsm_parser.c))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $^
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^
 
 $(BUILD)/tests/cells/%: $(BUILD)/obj/gen/%_fsm_cells.o $(BUILD)/obj/gen/%_fsm.o $(call archives,base loop fsm) $(BLAKE3_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(PKG_LIBS) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(PKG_LIBS) -lpthread
 
 $(BUILD)/tests/backend/%: $(BUILD)/obj/tests/backend/%.o $(call archives,base loop fsm wire service) $(PROTO_LIB) $(BLAKE3_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $< $(call group,$(filter %.a,$^)) $(PKG_LIBS) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $< $(call group,$(filter %.a,$^)) $(PKG_LIBS) -lpthread
 $(BUILD)/tests/helpers/%: $(BUILD)/obj/tests/helpers/%.o
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $<
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $<
 $(BUILD)/tests/examples/%: $(BUILD)/obj/tests/examples/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
 # a fuzz target: with libFuzzer where SAN=fuzz, else with a main() that replays the files it is given
 $(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$(BUILD)/obj/tests/fuzz/replay.o) $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS) -lpthread -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS) -lpthread -lm
 $(BUILD)/tests/bench/preload/%.so: tests/bench/preload/%.c
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
+	$(call say,LINK,$@)
+	$(Q)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
