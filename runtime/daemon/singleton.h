@@ -13,45 +13,47 @@
 #include "base/clock.h"
 
 enum {
-    SINGLETON_E_BUSY = 1,    /* another broker holds the lock or answers on the socket */
-    SINGLETON_E_FOREIGN,     /* something is there that is not ours to remove */
-    SINGLETON_E_DIRECTORY,   /* the directory is not fit to hold the socket */
-    SINGLETON_E_PATH,        /* the path cannot be a socket's */
-    SINGLETON_E_FAILED,      /* a system call failed */
+    SINGLETON_E_BUSY = 1,  /* another broker holds the lock or answers on the socket */
+    SINGLETON_E_FOREIGN,   /* something is there that is not ours to remove */
+    SINGLETON_E_DIRECTORY, /* the directory is not fit to hold the socket */
+    SINGLETON_E_PATH,      /* the path cannot be a socket's */
+    SINGLETON_E_FAILED,    /* a system call failed */
 };
 
-enum { SINGLETON_TEXT_MAX = 512 };
+enum { SINGLETON_TEXT_MAX = 1024 };
 
 /* Zeroed memory is none; singleton_deinit() accepts it. */
 struct singleton {
-    int dir_fd;    /* of the socket's directory */
-    int lock_fd;   /* held for life */
-    int socket_fd; /* listening */
-    char *path;    /* as given */
-    char *name;    /* its last component */
-    dev_t dev;     /* of the socket that we bound */
-    ino_t ino;
+    bool is_open;       /* the members below mean something */
+    int dir_fd;         /* of the socket's directory */
+    int lock_fd;        /* held for life */
+    int socket_fd;      /* listening */
+    char path[108];     /* as given */
+    const char *name;   /* its last component, in `path` */
     bool is_bound;
-    bool removed_stale;
-    bool is_ready; /* the members above mean something */
+    dev_t dev;          /* of the socket that we bound */
+    ino_t ino;
+    /* for the log */
+    bool removed_stale, narrowed_directory;
+    const char *doubtful_fs; /* NULL: none */
 };
 
 struct singleton_config {
-    const char *path;         /* of the socket, absolute or relative */
-    const char *canonical_dir; /* the user's `broker` directory: its levels are created; NULL: only one level is */
-    nsec_t patience_nsec;     /* how long a held lock is tried again; 0: one second */
+    const char *path;          /* of the socket */
+    const char *canonical_dir; /* the user's `broker` directory: its levels are created. NULL: none is canonical */
+    nsec_t patience_nsec;      /* how long a held lock is tried again; 0: one second */
 };
 
 /*
- * Prepares the directory, takes the lock, removes a stale socket, binds and listens (0600, before the name exists).
- * May take a second: for the time before the loop runs. 0; SINGLETON_E_* with a clause for the operator in @ret_text;
- * -ENOMEM. On failure nothing is held.
+ * Prepares the directory, takes the lock, removes a stale socket, binds (0600 from birth) and listens. May take the
+ * patience: for the time before the loop runs. 0, or SINGLETON_E_* with a clause for the operator in @ret_text; then
+ * nothing is held and nothing was removed that answers or is not ours.
  */
 int singleton_bind(struct singleton *singleton, const struct singleton_config *config,
                    char ret_text[SINGLETON_TEXT_MAX]);
 
 /*
- * Unlinks the socket if its name still leads to the one that we bound, closes it, then gives up the lock. The lock file
- * stays.
+ * Unlinks the socket if its name still leads to the one that we bound, closes it, then gives the lock up. The lock file
+ * stays. Twice is harmless.
  */
 void singleton_deinit(struct singleton *singleton);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * JSON by jansson, in the one form that the admin lane has: compact, keys sorted, and reals short. jansson prints all
+ * reals of a document with one number of digits, so that number is looked for: the smallest of 15, 16 and 17 with which
+ * every real of this document reads back as the same double (17 always does).
+ */
+
+#include "ops/admin_document.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/env.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "base/sys.h"
+#include "wire/text.h"
+
+enum { DIGITS_MIN = 15, DIGITS_MAX = 17, DEPTH_MAX = 16 };
+
+#define REPLACEMENT "\xEF\xBF\xBD"
+
+static bool real_survives(double value, int digits)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%.*g", digits, value);
+    return strtod(text, NULL) == value;
+}
+
+static bool reals_survive(const json_t *value, int digits, int depth)
+{
+    const char *key;
+    json_t *member, *unconst = (json_t *)(uintptr_t)value; /* jansson's iteration takes no const object */
+    size_t i;
+
+    if (json_is_real(value)) {
+        return real_survives(json_real_value(value), digits);
+    }
+    if (depth == DEPTH_MAX) {
+        return true;
+    }
+    json_array_foreach (value, i, member) {
+        if (!reals_survive(member, digits, depth + 1)) {
+            return false;
+        }
+    }
+    json_object_foreach (unconst, key, member) {
+        if (!reals_survive(member, digits, depth + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int admin_document_print(json_t *document, char **ret_text)
+{
+    int digits = DIGITS_MIN;
+    char *text;
+
+    if (!document) {
+        return error_origin(-ENOMEM);
+    }
+    while (digits < DIGITS_MAX && !reals_survive(document, digits, 0)) {
+        digits++;
+    }
+    text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(digits));
+    json_decref(document);
+    if (!text) {
+        return error_origin(-ENOMEM);
+    }
+    *ret_text = text;
+    return 0;
+}
+
+/* Bytes of the UTF-8 sequence that @text begins with, 0: there is none. */
+static size_t sequence_size(const char *text, size_t left)
+{
+    for (size_t size = 1; size <= 4 && size <= left; size++) {
+        if (text_is_utf8((struct slice){.data = text, .size = size})) {
+            return size;
+        }
+    }
+    return 0;
+}
+
+json_t *admin_document_string(const char *text)
+{
+    size_t left = strlen(text), size = 0;
+    json_t *string = json_string(text);
+    char *repaired;
+
+    if (string) {
+        return string;
+    }
+    repaired = malloc(left * (sizeof(REPLACEMENT) - 1) + 1);
+    if (!repaired) {
+        return NULL;
+    }
+    while (left) {
+        size_t good = sequence_size(text, left);
+
+        memcpy(repaired + size, good ? text : REPLACEMENT, good ? good : sizeof(REPLACEMENT) - 1);
+        size += good ? good : sizeof(REPLACEMENT) - 1;
+        text += good ? good : 1;
+        left -= good ? good : 1;
+    }
+    repaired[size] = 0;
+    string = json_string(repaired);
+    free(repaired);
+    return string;
+}
+
+const char *admin_state_dir(char *ret_path, size_t size)
+{
+    const char *base = env_get("XDG_STATE_HOME"), *home = env_get("HOME");
+    int n;
+
+    if (base && base[0] == '/') {
+        n = snprintf(ret_path, size, "%s/running-process", base);
+    } else if (home && home[0] == '/') {
+        n = snprintf(ret_path, size, "%s/.local/state/running-process", home);
+    } else {
+        n = snprintf(ret_path, size, "/tmp/running-process-state");
+    }
+    if (n < 0 || (size_t)n >= size) {
+        snprintf(ret_path, size, "/");
+    }
+    return ret_path;
+}
+
+/* statvfs of @path or of its nearest ancestor that exists. */
+static int nearest_statvfs(const char *path, struct statvfs *ret_st)
+{
+    char ancestor[PATH_MAX];
+    int r = sys_statvfs(path, ret_st);
+
+    snprintf(ancestor, sizeof(ancestor), "%s", path);
+    while (r == -ENOENT || r == -ENOTDIR) {
+        char *slash = strrchr(ancestor, '/');
+
+        if (!slash) {
+            return r;
+        }
+        if (slash == ancestor) {
+            return sys_statvfs("/", ret_st);
+        }
+        *slash = 0;
+        r = sys_statvfs(ancestor, ret_st);
+    }
+    return r;
+}
+
+json_t *admin_inode_row_from(const struct admin_inodes *inodes)
+{
+    uint64_t used = inodes->total > inodes->free ? inodes->total - inodes->free : 0;
+    char detail[160];
+
+    if (inodes->error) {
+        snprintf(detail, sizeof(detail), "%s (os error %d)", strerror(inodes->error), inodes->error);
+        return json_pack("{s:s, s:b}", "detail", detail, "supported", 0);
+    }
+    if (!inodes->total) {
+        return json_pack("{s:s, s:b}", "detail", "inode accounting not applicable on this filesystem", "supported", 0);
+    }
+    return json_pack("{s:I, s:I, s:I, s:b, s:f}",
+                     "inodes_free", (json_int_t)inodes->free,
+                     "inodes_total", (json_int_t)inodes->total,
+                     "inodes_used", (json_int_t)used,
+                     "supported", 1,
+                     "used_ratio", (double)used / (double)inodes->total);
+}
+
+json_t *admin_inode_row(const char *path)
+{
+    struct admin_inodes inodes = {0};
+    struct statvfs st;
+    int r = nearest_statvfs(path, &st);
+
+    if (r < 0) {
+        inodes.error = -r;
+    } else {
+        inodes.total = st.f_files;
+        inodes.free = st.f_favail;
+    }
+    return admin_inode_row_from(&inodes);
+}
