@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole client of the broker: says Hello for a service and prints where its backend listens; from there on the broker is
- * out of the way. It uses nothing but proto/broker_v1_envelope.proto, compiled by protoc-c.
+ * A whole client of the broker: says Hello for a service and prints where its backend listens; from there on the broker
+ * is out of the way. It uses nothing but proto/broker_v1_envelope.proto, compiled by protoc-c.
  * Usage: raw-client SOCKET SERVICE VERSION. Exit status: 0 negotiated, 1 refused, 2 no answer.
  */
 #include <stdint.h>
