@@ -63,19 +63,19 @@ static void conclude(struct hello *hello, const struct hello_exchange *exchange,
         reply->connection_id = ++hello->last_connection_id;
     }
     count(hello, reply->code);
-    if (!log_is_enabled(LOG_LEVEL_DEBUG)) {
+    if (!log_is_on(LOG_DEBUG)) {
         return;
     }
-    log_event(&(struct log_record){.level = LOG_LEVEL_DEBUG,
+    log_event(&(struct log_record){.level = LOG_DEBUG,
                                    .code = LOG_CODE_HELLO_OUTCOME,
-                                   .service = exchange->service,
-                                   .version = exchange->version,
-                                   .request_id = exchange->request_id,
+                                   .service = slice_from(exchange->service),
+                                   .version = slice_from(exchange->version),
+                                   .request_id = slice_from(exchange->request_id),
                                    .frame_request_id = exchange->echo.request_id,
                                    .connection_id = reply->connection_id,
                                    .peer_pid = exchange->peer.pid,
                                    .error_code = reply->code == 0 ? NULL : reply_code_name(reply->code)},
-              "Hello %s%s%s", reply->code == 0 ? "negotiated" : "refused: ", reply->code == 0 ? "" : reply->reason, "");
+              "Hello %s%s", reply->code == 0 ? "negotiated" : "refused: ", reply->code == 0 ? "" : reply->reason);
 }
 
 void hello_note(struct hello *hello, const struct hello_peer *peer, const struct reply *reply)

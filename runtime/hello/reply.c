@@ -16,6 +16,8 @@
 enum {
     /* the longest HelloReply: a reason, or a version and a socket path, and the tags and numbers around them */
     PAYLOAD_MAX = REPLY_REASON_MAX + 128,
+    /* and the frame around it, header, tags and numbers, without its trace values */
+    FRAME_MAX = PAYLOAD_MAX + 96,
 };
 
 /* Where one reply is laid out; the messages point into each other. */
@@ -107,12 +109,12 @@ static void lay(struct layout *layout, const struct reply *reply)
     envelope_response(&layout->frame, LANE_CONTROL, &reply->echo, payload);
 }
 
-size_t reply_size(const struct reply *reply)
+size_t reply_bound(const struct reply *reply)
 {
-    struct layout layout;
+    const struct envelope_echo *echo = &reply->echo;
 
-    lay(&layout, reply);
-    return FRAME_HEADER_SIZE + message_size(MESSAGE_OF(&layout.frame));
+    return FRAME_MAX + (echo->traceparent != NULL ? strlen(echo->traceparent) : 0) +
+           (echo->tracestate != NULL ? strlen(echo->tracestate) : 0);
 }
 
 size_t reply_pack(const struct reply *reply, uint8_t *ret_bytes)

@@ -33,10 +33,10 @@ struct reply {
 /* Makes *@ret a refusal. The echo is left as it is. Borrows @reason. */
 void reply_refuse(struct reply *ret, uint32_t code, const char *reason, uint64_t retry_after_ms);
 
-/* Bytes of the framed reply, header included. */
-size_t reply_size(const struct reply *reply);
+/* No more bytes than this are written by reply_pack(): about 1 KiB and the trace values. */
+size_t reply_bound(const struct reply *reply);
 
-/* Writes exactly reply_size() bytes to @ret_bytes; allocates nothing. Returns their number. */
+/* Writes header and body to @ret_bytes; allocates nothing. Returns their number. */
 size_t reply_pack(const struct reply *reply, uint8_t *ret_bytes);
 
 /* "negotiated", or the schema's name of a refusal code ("ERROR_RATE_LIMITED"); "ERROR_UNKNOWN" for others. Static. */
