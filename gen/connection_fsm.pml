@@ -107,7 +107,7 @@ inline connection_tell_broker(i) { skip }
 inline connection_raise(i, e) {
     if
     :: connection_alive(i) -> assert(len(connection_q[i]) < 4); connection_q[i]!e; connection_busy++
-    :: else
+    :: !connection_alive(i)
     fi
 }
 inline connection_outside(i, e) {

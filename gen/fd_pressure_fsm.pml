@@ -53,7 +53,7 @@ inline fd_pressure_forget_good_accepts(i) { skip }
 inline fd_pressure_raise(i, e) {
     if
     :: fd_pressure_alive(i) -> assert(len(fd_pressure_q[i]) < 4); fd_pressure_q[i]!e; fd_pressure_busy++
-    :: else
+    :: !fd_pressure_alive(i)
     fi
 }
 inline fd_pressure_outside(i, e) {

@@ -153,7 +153,7 @@ inline launch_abandon_child(i) { skip }
 inline launch_raise(i, e) {
     if
     :: launch_alive(i) -> assert(len(launch_q[i]) < 4); launch_q[i]!e; launch_busy++
-    :: else
+    :: !launch_alive(i)
     fi
 }
 inline launch_outside(i, e) {

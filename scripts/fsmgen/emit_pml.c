@@ -58,7 +58,7 @@ static void emit_interface(struct out *out, const struct model *model)
 {
     put(out, "\ninline %.*s_raise(i, e) {\n    if\n    :: %.*s_alive(i) -> assert(len(%.*s_q[i]) < 4); ", N(model), N(model),
         N(model));
-    put(out, "%.*s_q[i]!e; %.*s_busy++\n    :: else\n    fi\n}\n", N(model), N(model));
+    put(out, "%.*s_q[i]!e; %.*s_busy++\n    :: !%.*s_alive(i)\n    fi\n}\n", N(model), N(model), N(model));
     put(out, "inline %.*s_outside(i, e) {\n    atomic { %.*s_busy == 0; %.*s_raise(i, e) }\n}\n", N(model), N(model), N(model));
     put(out, "inline %.*s_yield(i, e) {\n    assert(%.*s_out[i] == 0); %.*s_out[i] = e; %.*s_busy++\n}\n", N(model), N(model),
         N(model), N(model));
