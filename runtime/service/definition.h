@@ -56,6 +56,16 @@ enum {
  */
 int definition_from_message(const ServiceDefinition *message, struct definition **ret_definition);
 
+/* A label of a message, and its place there. */
+struct definition_label_place {
+    const char *key;
+    const char *value;
+    size_t index;
+};
+
+/* The labels of @message by key, equal keys in their order there, in new memory (free()). 0 or -ENOMEM. */
+int definition_sort_labels(const ServiceDefinition *message, struct definition_label_place **ret_places);
+
 /* Unpacks the binary form. 0, DEFINITION_E_MALFORMED (also when longer than DEFINITION_SIZE_MAX) or -ENOMEM. */
 int definition_unpack(struct slice bytes, struct definition **ret_definition);
 

@@ -3,6 +3,7 @@
 
 /* The user's identity hash, a part of every socket name (spec 02 §1). A name-space key, not a secret. */
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define IDENTITY_HASH_SIZE 17u         /* 16 lower-case hex digits and the NUL */
@@ -28,4 +29,4 @@ int identity_hash_from(uid_t uid, const struct identity_sources *sources, char r
 void identity_hash_text(const char *input, char ret_hash[IDENTITY_HASH_SIZE]);
 
 /* Whether @hash is 16 lower-case hex digits. */
-_Bool identity_is_hash(const char *hash);
+bool identity_is_hash(const char *hash);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds the directory of service definitions from the environment, once a program. Nothing is opened or created.
+ */
+#include "service/definition_dir.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/env.h"
+#include "base/sys.h"
+
+__attribute__((format(printf, 2, 3))) static int set_dir(char ret_dir[DEFINITION_DIR_SIZE], const char *format, ...)
+{
+    char dir[DEFINITION_DIR_SIZE];
+    va_list arguments;
+    int size;
+
+    va_start(arguments, format);
+    size = vsnprintf(dir, sizeof(dir), format, arguments);
+    va_end(arguments);
+    if (size < 0 || (size_t)size >= sizeof(dir))
+        return DEFINITION_DIR_E_TOO_LONG;
+    memcpy(ret_dir, dir, (size_t)size + 1);
+    return 0;
+}
+
+/* Home directory of the user: the variable, else the password file, else the place for temporary files. */
+static int home_dir(char ret_dir[DEFINITION_DIR_SIZE])
+{
+    const char *home = env_get("HOME");
+    struct passwd entry, *found = NULL;
+    char strings[4096];
+
+    if (home)
+        return set_dir(ret_dir, "%s", home);
+    if (sys_getpwuid_r(sys_getuid(), &entry, strings, sizeof(strings), &found) == 0 && found && found->pw_dir[0] != '\0')
+        return set_dir(ret_dir, "%s", found->pw_dir);
+    home = env_get("TMPDIR");
+    return set_dir(ret_dir, "%s", home ? home : "/tmp");
+}
+
+int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], const char **ret_source)
+{
+    const char *variable = env_get(DEFINITION_DIR_VARIABLE);
+    const char *config = env_get("XDG_CONFIG_HOME");
+    char home[DEFINITION_DIR_SIZE];
+    int r;
+
+    if (flag) {
+        r = set_dir(ret_dir, "%s", flag);
+        *ret_source = "flag:--service-def-dir";
+    } else if (variable && variable[0] != '/') {
+        return DEFINITION_DIR_E_RELATIVE;
+    } else if (variable) {
+        r = set_dir(ret_dir, "%s", variable);
+        *ret_source = "env:" DEFINITION_DIR_VARIABLE;
+    } else if (config && config[0] == '/') {
+        r = set_dir(ret_dir, "%s/running-process/services", config);
+        *ret_source = "platform-default";
+    } else {
+        r = home_dir(home);
+        if (r == 0)
+            r = set_dir(ret_dir, "%s/.config/running-process/services", home);
+        *ret_source = "platform-default";
+    }
+    return r;
+}
+
+const char *definition_dir_error_text(int code)
+{
+    switch (code) {
+    case DEFINITION_DIR_E_RELATIVE:
+        return DEFINITION_DIR_VARIABLE " is a relative path; it must be absolute";
+    case DEFINITION_DIR_E_TOO_LONG:
+        return "the path of the service-definition directory is too long";
+    default:
+        return "";
+    }
+}
