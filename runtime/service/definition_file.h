@@ -16,6 +16,8 @@
 #include "service/definition.h"
 #include "service/definition_text.h"
 
+struct buffer;
+
 /* In the order of precedence. */
 enum definition_form {
     DEFINITION_FORM_TEXT,      /* <service>.txtpb */
@@ -59,10 +61,10 @@ enum {
     DEFINITION_FILE_E_WRONG,     /* text with mistakes, or a rule of spec 02 §8.2 broken */
 };
 
-/* Filled by definition_file_load(); deinit when done. */
+/* What definition_file_load() says about a file. */
 struct definition_file {
-    struct file_identity identity;        /* set unless absent or unreadable */
-    char detail[DEFINITION_DETAIL_SIZE];  /* one line, set unless the load succeeded or the file is absent */
+    struct file_identity identity;       /* zeroes when it is absent or cannot be opened */
+    char detail[DEFINITION_DETAIL_SIZE]; /* one line; empty when the load succeeded or the file is absent */
 };
 
 /*
@@ -72,5 +74,5 @@ struct definition_file {
 int definition_file_load(int dir_fd, const char *name, enum definition_form form, const char *wanted,
                          struct definition_file *file, const struct definition **ret_definition);
 
-/* Reads all of @fd, at most @max bytes, into new memory of the caller's. 0, -EFBIG or another negative errno. */
-int definition_file_read(int fd, size_t max, uint8_t **ret_bytes, size_t *ret_size);
+/* Appends all of @fd to @buffer, at most @max bytes. 0, -EFBIG, -ENOMEM or an errno of read(). */
+int definition_file_read(int fd, size_t max, struct buffer *buffer);

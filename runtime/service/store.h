@@ -7,6 +7,7 @@
  * and no allocation). At most STORE_DEFINITIONS_MAX are kept, the least recently used go first.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,14 +36,17 @@ struct store_entry;
 
 struct store {
     char *dir;
-    int dir_fd;                       /* of the directory that dir_identity describes, or -1 */
+    bool is_open;                      /* dir_fd is open and dir_identity describes it */
+    int dir_fd;
     struct file_identity dir_identity;
-    uint64_t dir_generation;          /* counts the changes of the directory seen */
-    struct store_entry *by_name;      /* hash */
-    struct store_entry *by_use;       /* list, most recently used first */
+    bool is_dir_settled;               /* the directory had been at rest when it was opened */
+    uint64_t dir_generation;           /* counts the states of the directory seen; entries remember theirs */
+    char dir_fault[DEFINITION_DETAIL_SIZE]; /* logged last; empty while the directory is good */
+    struct store_entry *by_name;       /* hash */
+    struct store_entry *by_use;        /* list, most recently used first */
     size_t n_entries;
-    size_t limit;                     /* STORE_DEFINITIONS_MAX; tests set less */
-    uint64_t n_reads;                 /* files read so far */
+    size_t limit;                      /* STORE_DEFINITIONS_MAX; tests set less */
+    uint64_t n_loads;                  /* times that a service was read anew */
 };
 
 /* Prepares @store for @dir, which need not exist. Nothing is opened. 0 or -ENOMEM. */
