@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -56,8 +57,8 @@ int allocator_reserve_path(struct allocator *allocator, const char *path, struct
 /* Gives the path back. Harmless when none is held. */
 void allocator_release(struct endpoint_reservation *reservation);
 
-/* Moves what @from holds into @to, which must hold nothing. */
-void allocator_move(struct endpoint_reservation *from, struct endpoint_reservation *to);
+/* Moves what @from holds into @to, which must hold nothing. @from keeps the text of its path. */
+void allocator_move(struct allocator *allocator, struct endpoint_reservation *from, struct endpoint_reservation *to);
 
 /* Text for an ALLOCATOR_E_ code. */
 const char *allocator_error(int code);

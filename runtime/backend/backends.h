@@ -100,6 +100,7 @@ struct backends_config {
 LIST_HEAD(launch_list, launch);
 LIST_HEAD(external_list, external);
 LIST_HEAD(pending_list, backend_pending);
+LIST_HEAD(orphan_list, orphan);
 
 /* A broker's backends. The members are private. */
 struct backends {
@@ -112,10 +113,11 @@ struct backends {
     char boot_id[BOOT_ID_SIZE];
     int locks_fd;
     bool is_draining, is_ready;
-    uint32_t n_launches, n_waiters;
+    uint32_t n_launches;
     struct launch_list launches;
     struct external_list externals;
     struct pending_list pendings;
+    struct orphan_list orphans;
 };
 
 /*
@@ -192,3 +194,6 @@ void backends_each_budget(struct backends *backends, void (*each)(const struct s
 uint32_t backends_count_live(const struct backends *backends);
 uint32_t backends_count_launching(const struct backends *backends);
 uint32_t backends_count_waiters(const struct backends *backends);
+
+/* For the launches: a killed process that does not die; its pidfd is taken, and it is reaped when it ends. */
+void backends_adopt_orphan(struct backends *backends, int pidfd);

@@ -16,7 +16,7 @@
 
 enum {
     EXE_HASH_ENTRIES_MAX = 256,
-    EXE_HASH_WAITERS_MAX = 4096, /* of all files together */
+    EXE_HASH_WAITERS_MAX = 256, /* of one file */
     EXE_HASH_LIMIT_S = 10,       /* decision 14 */
 };
 
@@ -24,17 +24,17 @@ enum {
     _EXE_HASH_E_SUCCESS,
     EXE_HASH_E_WAIT,   /* being read; the waiter is told */
     EXE_HASH_E_ABSENT, /* no regular file that can be read there */
-    EXE_HASH_E_FULL,   /* too many wait already */
+    EXE_HASH_E_FULL,   /* too many wait for this file already */
 };
 
 /* What tells one content of a file from another without reading it. Compared whole; zeroed before it is filled. */
-struct file_identity {
+struct exe_identity {
     uint64_t dev, ino, size;
     int64_t mtime_nsec, ctime_nsec;
 };
 
-void file_identity_from(const struct stat *st, struct file_identity *ret);
-bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
+void exe_identity_from(const struct stat *st, struct exe_identity *ret);
+bool exe_identity_equal(const struct exe_identity *a, const struct exe_identity *b);
 
 enum exe_hash_outcome {
     EXE_HASH_DONE,
@@ -47,7 +47,7 @@ struct exe_hash_waiter {
     TAILQ_ENTRY(exe_hash_waiter) entry;
     struct exe_hash_job *job; /* NULL: does not wait */
     /* Called once, from the loop, unless left before. @hash: 32 bytes when DONE, else NULL. */
-    void (*done)(struct exe_hash_waiter *waiter, enum exe_hash_outcome outcome, const struct file_identity *identity,
+    void (*done)(struct exe_hash_waiter *waiter, enum exe_hash_outcome outcome, const struct exe_identity *identity,
                  const uint8_t *hash);
 };
 
@@ -58,7 +58,7 @@ LIST_HEAD(exe_hash_jobs, exe_hash_job);
 
 struct exe_hash {
     struct loop *loop;
-    uint32_t n_entries, n_waiters;
+    uint32_t n_entries;
     uint64_t n_read;                  /* files read so far */
     struct exe_hash_entries by_use;   /* least recently used first */
     struct exe_hash_entries buckets[64];
@@ -73,16 +73,16 @@ void exe_hash_deinit(struct exe_hash *cache);
 
 /*
  * The hash of the file at @path, symbolic links followed. 0: *@ret_identity and @ret_hash are filled (no allocation).
- * EXE_HASH_E_WAIT: *@waiter has joined and is told. EXE_HASH_E_ABSENT, EXE_HASH_E_FULL, -ENOMEM or another errno.
+ * EXE_HASH_E_WAIT: *@waiter has joined and is told; a NULL @waiter only looks, and nothing is begun. EXE_HASH_E_ABSENT, EXE_HASH_E_FULL, -ENOMEM or another errno.
  */
 int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waiter *waiter,
-                 struct file_identity *ret_identity, uint8_t ret_hash[32]);
+                 struct exe_identity *ret_identity, uint8_t ret_hash[32]);
 
 /* What the cache knows of @identity; false: nothing. */
-bool exe_hash_find(struct exe_hash *cache, const struct file_identity *identity, uint8_t ret_hash[32]);
+bool exe_hash_find(struct exe_hash *cache, const struct exe_identity *identity, uint8_t ret_hash[32]);
 
 /* Remembers what somebody else has read. Failure to remember is no error. */
-void exe_hash_put(struct exe_hash *cache, const struct file_identity *identity, const uint8_t hash[32]);
+void exe_hash_put(struct exe_hash *cache, const struct exe_identity *identity, const uint8_t hash[32]);
 
 /* Stops waiting. Harmless when not waiting. */
 void exe_hash_leave(struct exe_hash_waiter *waiter);

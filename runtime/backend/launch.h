@@ -14,7 +14,7 @@
 #include "backend/allocator.h"
 #include "backend/backends.h"
 #include "backend/launcher.h"
-#include "backend/probe.h"
+#include "backend/prober.h"
 #include "backend/registry.h"
 #include "backend/spawn_budget.h"
 #include "fsm/fsm.h"
@@ -43,6 +43,7 @@ struct launch {
 
     struct spawn_permit permit;
     struct spawn_refusal refusal;
+    int refused; /* SPAWN_BUDGET_E_, or an errno */
     int lock_fd;
     struct launch_resolve *resolve; /* the worker's job */
     struct launch_binary binary;
@@ -59,15 +60,14 @@ struct launch {
     bool is_child_reaped;
     uint64_t start_ticks;
 
-    struct probe probe;
-    struct probe_expected expected;
+    struct prober prober;
+    struct prober_expected expected;
+    char *exe_path; /* as the kernel prints it, once verified */
     uint32_t attempt;
     struct backend *backend; /* made beforehand, so that registering cannot fail for memory */
 
     struct fsm_ticket ticket; /* of the work under way */
     nsec_t started_nsec, forked_nsec;
-    uint32_t answer_code;
-    uint64_t answer_retry_ms;
     char failure[LAUNCHER_TEXT_MAX];
 };
 
@@ -78,4 +78,19 @@ int launch_begin(struct backends *backends, const struct backend_key *key, const
 /* Lets go of a launch at once, killing its child: only when the broker ends. */
 void launch_discard(struct launch *launch);
 
+/* Where its endpoint is; "" while it has none. */
 const char *launch_path(const struct launch *launch);
+
+/* ------------------------------------------------------------------------ between launch.c and launch_child.c only */
+
+/* What a failed answer will say. */
+__attribute__((format(printf, 2, 3))) void launch_set_failure(struct launch *launch, const char *format, ...);
+
+/* The failure's text from the status of a child that has exited and is not reaped yet. */
+void launch_describe_exit(struct launch *launch);
+
+/* Closes what leads to the child; it lives on, in other hands. */
+void launch_release_child(struct launch *launch);
+
+/* Takes the worker's job back, or leaves it to end by itself. */
+void launch_forget_resolve(struct launch *launch);

@@ -24,14 +24,14 @@ enum { LAUNCHER_TEXT_MAX = 448 }; /* a detail, so that it fits behind `backend s
 struct launch_binary {
     char *path;  /* canonical */
     int fd;
-    struct file_identity identity;
+    struct exe_identity identity;
     uint8_t hash[32];
 };
 
 /* What is known already, so that the file need not be read again. */
 struct launch_known {
     bool is_known;
-    struct file_identity identity;
+    struct exe_identity identity;
     uint8_t hash[32];
 };
 

@@ -22,9 +22,6 @@ int process_exe_path(pid_t pid, char **ret);
 /* Device and inode of the running executable itself. */
 int process_exe_file(pid_t pid, dev_t *ret_dev, ino_t *ret_ino);
 
-/* Opens the running executable itself for reading. */
-int process_exe_open(pid_t pid, int *ret_fd);
-
 /* Start time in clock ticks since boot: field 22 of /proc/<pid>/stat. */
 int process_start_ticks(pid_t pid, uint64_t *ret);
 

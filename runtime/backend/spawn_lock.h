@@ -15,6 +15,7 @@ enum {
     _SPAWN_LOCK_E_SUCCESS,
     SPAWN_LOCK_E_HELD,      /* somebody else launches this key */
     SPAWN_LOCK_E_RECREATED, /* the file was replaced under us, three times in a row */
+    SPAWN_LOCK_E_DIRECTORY, /* the directory is not ours alone */
     SPAWN_LOCK_E_REMOTE,    /* the directory is on a network or FAT file system, where flock means nothing */
 };
 
@@ -22,12 +23,9 @@ enum { SPAWN_LOCK_NAME_SIZE = 256 };
 
 /*
  * Opens (creating it, 0700) the directory of the locks below the broker's runtime directory.
- * 0 and *@ret_fd (owned by the caller), SPAWN_LOCK_E_REMOTE, or a negative errno.
+ * 0 and *@ret_fd (owned by the caller), SPAWN_LOCK_E_DIRECTORY, SPAWN_LOCK_E_REMOTE, or a negative errno.
  */
 int spawn_lock_dir_open(const char *runtime_dir, int *ret_fd);
-
-/* True for the f_type of a file system on which the lock would not hold. */
-bool spawn_lock_is_remote(unsigned long f_type);
 
 /* `<instance>.<service>-<version>-<8 hex digits>.spawn.lock` with every `:` as `_`. */
 void spawn_lock_name(const struct backend_key *key, char ret_name[SPAWN_LOCK_NAME_SIZE]);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Buckets by instance, service and version; the exact look-up compares the hash too. Each entry owns its process handle,
+ * its reserved endpoint and the identity of its socket. When the pidfd says that the process has exited, the entry leaves
+ * the table first, then its socket is unlinked if it is still the one that was proven, then the owner is told, then it is
+ * freed: so nobody can find an entry that is on its way out. It never stops a process.
+ */
+
+#include "backend/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/sys.h"
+
+int socket_identity_get(const char *path, struct socket_identity *ret)
+{
+    struct stat st;
+    int r;
+
+    r = sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+    if (r < 0) {
+        return r; /* absence is an answer */
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        return -ENOTSOCK;
+    }
+    *ret = (struct socket_identity){.dev = st.st_dev, .ino = st.st_ino};
+    return 0;
+}
+
+bool socket_identity_equal(const struct socket_identity *a, const struct socket_identity *b)
+{
+    return a->dev == b->dev && a->ino == b->ino;
+}
+
+bool socket_unlink_if(const char *path, const struct socket_identity *known)
+{
+    struct socket_identity current;
+
+    if (known->ino == 0 || socket_identity_get(path, &current) < 0 || !socket_identity_equal(&current, known)) {
+        return false;
+    }
+    return sys_unlinkat(AT_FDCWD, path, 0) >= 0;
+}
+
+void registry_init(struct registry *registry, struct loop *loop, nsec_t stable_after_nsec)
+{
+    memset(registry, 0, sizeof(*registry));
+    registry->loop = loop;
+    registry->stable_after_nsec = stable_after_nsec;
+}
+
+void registry_deinit(struct registry *registry)
+{
+    struct backend *backend;
+
+    for (size_t i = 0; i < 256; i++) {
+        while ((backend = LIST_FIRST(&registry->buckets[i]))) {
+            registry_remove(backend);
+            backend_free(backend);
+        }
+    }
+}
+
+int backend_new(const struct backend_key *key, struct backend **ret)
+{
+    struct backend *backend = calloc(1, sizeof(*backend));
+
+    if (!backend) {
+        return error_origin(-ENOMEM);
+    }
+    backend->key = *key;
+    *ret = backend;
+    return 0;
+}
+
+struct backend *backend_free(struct backend *backend)
+{
+    if (backend) {
+        allocator_release(&backend->endpoint);
+        free(backend->exe_path);
+        free(backend->external_path);
+        free(backend);
+    }
+    return NULL;
+}
+
+const char *backend_path(const struct backend *backend)
+{
+    return backend->external_path ? backend->external_path : backend->endpoint.path;
+}
+
+static struct backend_list *bucket_of(struct registry *registry, const struct backend_key *key)
+{
+    return &registry->buckets[backend_key_bucket(key) % 256];
+}
+
+struct backend *registry_get(struct registry *registry, const struct backend_key *key)
+{
+    struct backend *backend;
+
+    if (!key->is_hashed) {
+        return NULL; /* an executable that cannot be read never matches a live backend */
+    }
+    LIST_FOREACH (backend, bucket_of(registry, key), entry) {
+        if (backend_key_equal(&backend->key, key)) {
+            return backend;
+        }
+    }
+    return NULL;
+}
+
+struct backend *registry_get_any_build(struct registry *registry, const struct backend_key *key)
+{
+    struct backend *backend;
+
+    LIST_FOREACH (backend, bucket_of(registry, key), entry) {
+        if (backend_key_equal_but_hash(&backend->key, key)) {
+            return backend;
+        }
+    }
+    return NULL;
+}
+
+void registry_remove(struct backend *backend)
+{
+    if (!backend->registry) {
+        return;
+    }
+    LIST_REMOVE(backend, entry);
+    backend->registry->n--;
+    backend->registry = NULL;
+    loop_child_unlink(&backend->child);
+    loop_timer_stop(&backend->stable);
+}
+
+static void on_exited(void *owner, const siginfo_t *info)
+{
+    struct backend *backend = owner;
+    struct registry *registry = backend->registry;
+
+    registry_remove(backend);
+    socket_unlink_if(backend_path(backend), &backend->socket);
+    if (registry->gone) {
+        registry->gone(registry->owner, backend, info);
+    }
+    backend_free(backend);
+}
+
+static void on_stable(void *owner)
+{
+    struct backend *backend = owner;
+
+    if (backend->registry->stable) {
+        backend->registry->stable(backend->registry->owner, backend);
+    }
+}
+
+int registry_insert(struct registry *registry, struct backend *backend, int pidfd)
+{
+    int r;
+
+    if (registry_get(registry, &backend->key)) {
+        close_fd(pidfd);
+        return error_origin(-EEXIST);
+    }
+    r = loop_child_watch(registry->loop, &backend->child, pidfd, on_exited, backend);
+    if (r < 0) {
+        return error_trace(r);
+    }
+    backend->registry = registry;
+    loop_timer_init(&backend->stable, registry->loop, on_stable, backend);
+    loop_timer_set(&backend->stable, nsec_add(loop_now(registry->loop), registry->stable_after_nsec));
+    LIST_INSERT_HEAD(bucket_of(registry, &backend->key), backend, entry);
+    registry->n++;
+    return 0;
+}
+
+struct count {
+    const char *service;
+    uint32_t n;
+};
+
+static void count_one(struct backend *backend, void *userdata)
+{
+    struct count *count = userdata;
+
+    count->n += strcmp(backend->key.service, count->service) == 0;
+}
+
+uint32_t registry_count_service(struct registry *registry, const char *service)
+{
+    struct count count = {.service = service};
+
+    registry_each(registry, count_one, &count);
+    return count.n;
+}
+
+void registry_each(struct registry *registry, void (*each)(struct backend *backend, void *userdata), void *userdata)
+{
+    struct backend *backend, *next;
+
+    for (size_t i = 0; i < 256; i++) {
+        for (backend = LIST_FIRST(&registry->buckets[i]); backend; backend = next) {
+            next = LIST_NEXT(backend, entry);
+            each(backend, userdata);
+        }
+    }
+}
