@@ -42,7 +42,8 @@ enum loop_place {
 struct loop;
 struct loop_worker;
 
-typedef uint32_t (*loop_wants_fn)(void *owner); /* LOOP_READ | LOOP_WRITE that can be used now */
+/* LOOP_READ | LOOP_WRITE that can be used now. Asked often and at any time: it computes, and changes nothing. */
+typedef uint32_t (*loop_wants_fn)(void *owner);
 typedef void (*loop_ready_fn)(void *owner, uint32_t events);
 
 /* A descriptor that is waited for. Embedded in its owner; zeroed: unlinked. The members are private. */
@@ -53,7 +54,7 @@ struct loop_io {
     loop_ready_fn ready;
     int fd;
     uint32_t slot;
-    uint32_t registered; /* what the epoll instance waits for, with IO_... marks */
+    uint32_t registered; /* what the epoll instance waits for */
     uint32_t born_turn;
     uint8_t place;
     bool is_touched, is_muted;
@@ -130,6 +131,7 @@ struct loop {
     uint64_t timer_serial;
     nsec_t now_nsec;
     struct loop_defers deferred;
+    struct loop_deferred defer_marker;
     void (*after)(void *userdata);
     void *after_userdata;
     struct loop_worker *worker;

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The end of a process, by its pidfd and nothing else: no SIGCHLD, no waitpid(-1), so every process has one who reaps it
+ * and a reused number is never taken for the old process. A pidfd becomes readable when the process has ended, and for a
+ * child it still is one to be reaped then; for a stranger waitid() says ECHILD, and its end is all that is known.
+ */
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "loop/loop.h"
+
+static uint32_t wants(void *owner)
+{
+    return LOOP_READ;
+}
+
+static void on_ready(void *owner, uint32_t events)
+{
+    struct loop_child *child = owner;
+    siginfo_t info;
+    int r;
+
+    memset(&info, 0, sizeof(info));
+    r = sys_waitid_pidfd(child->pidfd, &info, WEXITED | WNOHANG);
+    if (r == 0 && info.si_pid == 0) {
+        return; /* runs after all */
+    }
+    loop_child_unlink(child);
+    child->exited(child->owner, r == 0 ? &info : NULL);
+}
+
+int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
+                     void (*exited)(void *owner, const siginfo_t *info), void *owner)
+{
+    int r;
+
+    if (loop_io_is_linked(&child->io)) {
+        close_fd(pidfd);
+        return error_origin(-EINVAL);
+    }
+    *child = (struct loop_child){.pidfd = pidfd, .exited = exited, .owner = owner};
+    r = loop_io_link(loop, &child->io, pidfd, LOOP_NESTED, wants, on_ready, child);
+    if (r < 0) {
+        child->pidfd = close_fd(pidfd);
+        return error_trace(r);
+    }
+    return 0;
+}
+
+void loop_child_unlink(struct loop_child *child)
+{
+    if (loop_io_is_linked(&child->io)) {
+        loop_io_unlink(&child->io);
+        child->pidfd = close_fd(child->pidfd);
+    }
+}
