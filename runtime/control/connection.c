@@ -280,7 +280,7 @@ static void log_dropped(const struct connection *connection)
               (unsigned int)connection->peer.pid, (unsigned int)connection->peer.uid);
 }
 
-static void log_close(const struct connection *connection, const struct reason *reason)
+static void log_reason(const struct connection *connection, const struct reason *reason)
 {
     if (reason->text == NULL) {
         log_dropped(connection);
@@ -298,7 +298,7 @@ void connection_close(struct connection *connection, enum connection_close_arg a
     const struct reason *reason = &reasons[argument];
 
     count_close(&connection->control->counters, argument);
-    log_close(connection, reason);
+    log_reason(connection, reason);
     if (reason->error != NULL) {
         control_failed(connection->control, reason->error);
     }

@@ -115,7 +115,7 @@ static int put_admin(struct connection *connection, const Frame *frame, const st
     buffer_init(&buffer, FRAME_HEADER_SIZE + FRAME_BODY_MAX);
     admin_reply_message(answer, &message);
     envelope_response_to(&response, frame, (struct slice){0});
-    r = envelope_pack_message(&buffer, &response, MESSAGE_OF(&message), (struct slice){0});
+    r = envelope_pack_message(&buffer, &response, MESSAGE_OF(&message));
     if (r < 0) {
         return error_trace(r);
     }
