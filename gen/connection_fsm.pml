@@ -57,11 +57,11 @@
 #define connection_busy fsm_busy
 #endif
 
-byte connection_st[connection_N];                        /* state, 0: not born */
-byte connection_wk[connection_N];                        /* unfinished work, 0: none */
-byte connection_out[connection_N];                       /* returned outcome, 0: none */
-chan connection_q[connection_N] = [4] of { byte };       /* raised events */
-byte connection_e;                                 /* the event of the step under way */
+byte connection_st[connection_N]; /* state, 0: not born */
+byte connection_wk[connection_N]; /* unfinished work, 0: none */
+byte connection_out[connection_N]; /* returned outcome, 0: none */
+chan connection_q[connection_N] = [4] of { byte }; /* raised events */
+byte connection_e; /* the event of the step under way */
 
 #define connection_alive(i) (connection_st[i] != 0 && connection_st[i] <= 6)
 #ifndef OWN_connection_check_peer
@@ -181,12 +181,12 @@ inline connection_step(i) {
         :: connection_e == connection_E_answered -> assert(false) /* never */
         :: connection_e == connection_E_evicted -> assert(false) /* never */
         :: connection_e == connection_E_cut_off -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_shutdown); connection_drop(i)
-        :: connection_e == connection_E_stall -> 
+        :: connection_e == connection_E_stall ->
             if
             :: connection_was_taking(i) -> skip
             :: connection_not_was_taking(i) -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_stalled); connection_drop(i)
             fi
-        :: connection_e == connection_E_written -> 
+        :: connection_e == connection_E_written ->
             if
             :: connection_input_left(i) -> connection_wk[i] = 0; connection_st[i] = connection_S_lingering; connection_wk[i] = 0; connection_discard(i)
             :: connection_not_input_left(i) && connection_shutdown_asked(i) -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_tell_broker(i); connection_close(i, connection_close_done); connection_drop(i)

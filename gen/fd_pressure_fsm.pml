@@ -14,11 +14,11 @@
 #define fd_pressure_busy fsm_busy
 #endif
 
-byte fd_pressure_st[fd_pressure_N];                        /* state, 0: not born */
-byte fd_pressure_wk[fd_pressure_N];                        /* unfinished work, 0: none */
-byte fd_pressure_out[fd_pressure_N];                       /* returned outcome, 0: none */
-chan fd_pressure_q[fd_pressure_N] = [4] of { byte };       /* raised events */
-byte fd_pressure_e;                                 /* the event of the step under way */
+byte fd_pressure_st[fd_pressure_N]; /* state, 0: not born */
+byte fd_pressure_wk[fd_pressure_N]; /* unfinished work, 0: none */
+byte fd_pressure_out[fd_pressure_N]; /* returned outcome, 0: none */
+chan fd_pressure_q[fd_pressure_N] = [4] of { byte }; /* raised events */
+byte fd_pressure_e; /* the event of the step under way */
 
 #define fd_pressure_alive(i) (fd_pressure_st[i] != 0 && fd_pressure_st[i] <= 3)
 #ifndef OWN_fd_pressure_count_demotion
@@ -90,7 +90,7 @@ inline fd_pressure_step(i) {
         fi
     :: fd_pressure_st[i] == fd_pressure_S_demoted ->
         if
-        :: fd_pressure_e == fd_pressure_E_accepted -> 
+        :: fd_pressure_e == fd_pressure_E_accepted ->
             if
             :: fd_pressure_recovered(i) -> fd_pressure_wk[i] = 0; fd_pressure_st[i] = fd_pressure_S_normal; fd_pressure_forgive(i)
             :: fd_pressure_not_recovered(i) -> skip; fd_pressure_count_good_accept(i)

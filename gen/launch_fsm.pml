@@ -72,11 +72,11 @@
 #define launch_busy fsm_busy
 #endif
 
-byte launch_st[launch_N];                        /* state, 0: not born */
-byte launch_wk[launch_N];                        /* unfinished work, 0: none */
-byte launch_out[launch_N];                       /* returned outcome, 0: none */
-chan launch_q[launch_N] = [4] of { byte };       /* raised events */
-byte launch_e;                                 /* the event of the step under way */
+byte launch_st[launch_N]; /* state, 0: not born */
+byte launch_wk[launch_N]; /* unfinished work, 0: none */
+byte launch_out[launch_N]; /* returned outcome, 0: none */
+chan launch_q[launch_N] = [4] of { byte }; /* raised events */
+byte launch_e; /* the event of the step under way */
 
 #define launch_alive(i) (launch_st[i] != 0 && launch_st[i] <= 11)
 #ifndef OWN_launch_take_permit
@@ -219,7 +219,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_stirred -> skip
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_executed -> launch_wk[i] = 0; launch_st[i] = launch_S_verifying; launch_watch_exit(i); launch_wk[i] = 0; launch_verify_child(i)
-        :: launch_e == launch_E_text_busy -> 
+        :: launch_e == launch_E_text_busy ->
             if
             :: launch_retries_left(i) -> launch_wk[i] = 0; launch_st[i] = launch_S_exec_waiting
             :: launch_not_retries_left(i) -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_failed); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)

@@ -13,10 +13,8 @@
 
 #include "fsmgen/spec.h"
 #include "fsmgen/syntax.h"
-
-static int parser_accepts(void *parser, int token);
 }
-%syntax_error { syntax_error(spec, yymajor, TOKEN, yypParser, parser_accepts); }
+%syntax_error { syntax_error(spec, yymajor, TOKEN, yypParser); }
 %parse_failure { spec->has_failed = true; }
 %stack_overflow { spec->has_failed = true; }
 %stack_size 64
@@ -93,8 +91,8 @@ some_actions(A) ::= some_actions(B) NAME(N).               { A = spec_action(spe
 some_actions(A) ::= some_actions(B) NAME(N) OPEN NAME(X) CLOSE. { A = spec_action_with(spec, B, N, X); }
 
 %code {
-/* Would the parser take @token now? Walks the reductions on a copy of the state numbers, changes nothing. */
-static int parser_accepts(void *parser_, int token)
+/* Walks the reductions on a copy of the state numbers; changes nothing. */
+bool fsm_parser_accepts(void *parser_, int token)
 {
     yyParser *parser = parser_;
     int n = (int)(parser->yytos - parser->yystack), steps = 0;
@@ -107,32 +105,19 @@ static int parser_accepts(void *parser_, int token)
         YYACTIONTYPE action = yy_find_shift_action((YYCODETYPE)token, state);
 
         if (action <= YY_MAX_SHIFTREDUCE || action == YY_ACCEPT_ACTION)
-            return 1;
+            return true;
         if (action < YY_MIN_REDUCE)
-            return 0;
+            return false;
         /* rules have negative lengths in yyRuleInfoNRhs */
         n += yyRuleInfoNRhs[action - YY_MIN_REDUCE];
         if (n < 0)
-            return 0;
+            return false;
+        /* what stands on the stack after a reduction may be the next reduction, never a shift that reduces at once */
         state = yy_find_reduce_action(states[n], yyRuleInfoLhs[action - YY_MIN_REDUCE]);
-        if (state > YY_MAX_SHIFTREDUCE)
+        if (state == YY_ACCEPT_ACTION || ++n > YYSTACKDEPTH)
             return state == YY_ACCEPT_ACTION;
-        if (++n > YYSTACKDEPTH)
-            return 0;
-        while (state > YY_MAX_SHIFT) {
-            /* a shift that is a reduction at once */
-            int rule = state - YY_MIN_SHIFTREDUCE;
-
-            n += yyRuleInfoNRhs[rule];
-            if (n < 0)
-                return 0;
-            state = yy_find_reduce_action(states[n], yyRuleInfoLhs[rule]);
-            n++;
-            if (n > YYSTACKDEPTH || state > YY_MAX_SHIFTREDUCE)
-                return 0;
-        }
         states[n] = state;
     }
-    return 0;
+    return false;
 }
 }

@@ -13,41 +13,61 @@ static bool is_same_row(const struct branch *a, const struct branch *b)
     return a->at.line == b->at.line && a->at.column == b->at.column;
 }
 
+static const struct branch *first_of(const struct model *model, int state, int event)
+{
+    return &model->branches[model->cells[state][event]];
+}
+
+static const struct branch *after(const struct model *model, const struct branch *b)
+{
+    return b->next_branch == NONE ? NULL : &model->branches[b->next_branch];
+}
+
+/* Rows from two places, or two rows without condition. True when refused. */
+static bool check_places(struct model *model, int state, int event)
+{
+    const struct branch *first = first_of(model, state, event), *plain = NULL;
+
+    for (const struct branch *b = first, *previous = NULL; b; previous = b, b = after(model, b)) {
+        bool is_plain = b->guard == NONE && !b->is_else;
+        const struct branch *other = b->place != first->place || (previous && is_same_row(previous, b)) ? first : NULL;
+
+        if (!other && is_plain && plain)
+            other = plain;
+        if (other) {
+            diag_add(model->diags, b->at, "`%.*s` in state `%.*s` is decided in two places: also at line %u", W(b->at),
+                     W(model->states[state].name), other->at.line);
+            return true;
+        }
+        if (is_plain)
+            plain = b;
+    }
+    return false;
+}
+
+/* guard, guard, …, `else`, no guard twice */
 static void check_order(struct model *model, int state, int event)
 {
-    const struct branch *first = &model->branches[model->cells[state][event]];
+    const struct branch *first = first_of(model, state, event), *previous = NULL;
     struct word state_name = model->states[state].name;
-    const struct branch *previous = NULL;
 
-    for (const struct branch *b = first; b; previous = b, b = b->next_branch == NONE ? NULL : &model->branches[b->next_branch]) {
-        bool is_last = b->next_branch == NONE;
+    if (check_places(model, state, event))
+        return;
+    for (const struct branch *b = first; b; previous = b, b = after(model, b)) {
+        bool is_last = b->next_branch == NONE, is_plain = b->guard == NONE && !b->is_else;
+        const char *reason = NULL;
 
-        if (previous && (b->place != first->place || is_same_row(previous, b))) {
-            diag_add(model->diags, b->at, "`%.*s` in state `%.*s` is decided in two places: also at line %u", W(b->at),
-                     W(state_name), first->at.line);
+        if (b->guard != NONE && is_last)
+            reason = "the last row of a guarded cell is `else`";
+        else if (b->is_else && (!previous || !is_last))
+            reason = "`else` is the last row of several";
+        else if (is_plain && (previous || !is_last))
+            reason = "each row of several has a guard, the last is `else`";
+        if (reason) {
+            diag_add(model->diags, is_plain ? b->at : b->guard_at, "`%.*s` in state `%.*s`: %s", W(b->at), W(state_name), reason);
             return;
         }
-        if (previous && b->guard == NONE && !b->is_else && previous->guard == NONE && !previous->is_else) {
-            diag_add(model->diags, b->at, "`%.*s` in state `%.*s` is decided in two places: also at line %u", W(b->at),
-                     W(state_name), previous->at.line);
-            return;
-        }
-        if (b->guard != NONE && is_last) {
-            diag_add(model->diags, b->guard_at, "`%.*s` in state `%.*s`: the last row of a guarded cell is `else`", W(b->at),
-                     W(state_name));
-            return;
-        }
-        if (b->is_else && (!previous || !is_last)) {
-            diag_add(model->diags, b->guard_at, "`%.*s` in state `%.*s`: `else` is the last row of several", W(b->at),
-                     W(state_name));
-            return;
-        }
-        if (b->guard == NONE && !b->is_else && (previous || !is_last)) {
-            diag_add(model->diags, b->at, "`%.*s` in state `%.*s`: each row of several has a guard, the last is `else`",
-                     W(b->at), W(state_name));
-            return;
-        }
-        for (const struct branch *o = first; o != b && b->guard != NONE; o = &model->branches[o->next_branch])
+        for (const struct branch *o = first; o != b && b->guard != NONE; o = after(model, o))
             if (o->guard == b->guard) {
                 diag_add(model->diags, b->guard_at, "`%.*s` in state `%.*s` repeats the guard `%.*s`", W(b->at), W(state_name),
                          W(b->guard_at));

@@ -26,11 +26,11 @@ static void emit_variables(struct out *out, const struct model *model)
 {
     put(out, "\n#ifndef %.*s_N\n#define %.*s_N 1\n#endif\n", N(model), N(model));
     put(out, "#ifndef %.*s_busy\n#define %.*s_busy fsm_busy\n#endif\n\n", N(model), N(model));
-    put(out, "byte %.*s_st[%.*s_N];                        /* state, 0: not born */\n", N(model), N(model));
-    put(out, "byte %.*s_wk[%.*s_N];                        /* unfinished work, 0: none */\n", N(model), N(model));
-    put(out, "byte %.*s_out[%.*s_N];                       /* returned outcome, 0: none */\n", N(model), N(model));
-    put(out, "chan %.*s_q[%.*s_N] = [4] of { byte };       /* raised events */\n", N(model), N(model));
-    put(out, "byte %.*s_e;                                 /* the event of the step under way */\n\n", N(model));
+    put(out, "byte %.*s_st[%.*s_N]; /* state, 0: not born */\n", N(model), N(model));
+    put(out, "byte %.*s_wk[%.*s_N]; /* unfinished work, 0: none */\n", N(model), N(model));
+    put(out, "byte %.*s_out[%.*s_N]; /* returned outcome, 0: none */\n", N(model), N(model));
+    put(out, "chan %.*s_q[%.*s_N] = [4] of { byte }; /* raised events */\n", N(model), N(model));
+    put(out, "byte %.*s_e; /* the event of the step under way */\n\n", N(model));
     put(out, "#define %.*s_alive(i) (%.*s_st[i] != 0 && %.*s_st[i] <= %u)\n", N(model), N(model), N(model), model->n_living);
 }
 
@@ -113,8 +113,9 @@ static void put_row(struct out *out, const struct model *model, const struct bra
 
 static void put_cell(struct out *out, const struct model *model, const struct branch *first)
 {
-    put(out, "        :: %.*s_e == %.*s_E_%.*s -> ", N(model), N(model), W(model->events[first->event].name));
+    put(out, "        :: %.*s_e == %.*s_E_%.*s ->", N(model), N(model), W(model->events[first->event].name));
     if (first->next_branch == NONE) {
+        put(out, " ");
         put_row(out, model, first);
         put(out, "\n");
         return;

@@ -81,7 +81,7 @@ static void resolve_states(struct model *model)
 static void add_event(struct model *model, struct model_event event)
 {
     if (model_find_event(model, event.name) != NONE) {
-        diag_add(model->diags, event.name, "event `%.*s` is declared twice", W(event.name));
+        diag_add(model->diags, event.name, "`%.*s` is declared twice", W(event.name));
         return;
     }
     if (model->n_events == SPEC_EVENTS_MAX) {

@@ -56,10 +56,10 @@ static const struct {
 
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-static void describe_expected(char *text, size_t size, void *parser, int (*accepts)(void *parser, int kind))
+static void describe_expected(char *text, size_t size, void *parser)
 {
     const char *wanted[N_KINDS];
-    bool takes_name = accepts(parser, FSM_NAME) != 0;
+    bool takes_name = fsm_parser_accepts(parser, FSM_NAME) != 0;
     unsigned int n = 0;
     size_t used = 0;
 
@@ -68,7 +68,7 @@ static void describe_expected(char *text, size_t size, void *parser, int (*accep
 
         if (is_unit && takes_name)
             continue;
-        if (accepts(parser, kinds[i].kind))
+        if (fsm_parser_accepts(parser, kinds[i].kind))
             wanted[n++] = kinds[i].text;
     }
     text[0] = '\0';
@@ -79,7 +79,7 @@ static void describe_expected(char *text, size_t size, void *parser, int (*accep
     }
 }
 
-void syntax_error(struct spec *spec, int kind, struct word word, void *parser, int (*accepts)(void *parser, int kind))
+void syntax_error(struct spec *spec, int kind, struct word word, void *parser)
 {
     char expected[400], found[SPEC_NAME_MAX + 8];
 
@@ -95,7 +95,7 @@ void syntax_error(struct spec *spec, int kind, struct word word, void *parser, i
         snprintf(found, sizeof(found), "a text");
     else
         snprintf(found, sizeof(found), "`%.*s`", word.size < SPEC_NAME_MAX ? (int)word.size : SPEC_NAME_MAX, word.text);
-    describe_expected(expected, sizeof(expected), parser, accepts);
+    describe_expected(expected, sizeof(expected), parser);
     diag_add(spec->diags, word, "found %s%s%s", found, expected[0] ? ", expected " : "", expected);
 }
 
@@ -140,6 +140,7 @@ bool spec_parse(struct spec *spec, const char *data, size_t size)
     struct lexer lexer;
     struct word word;
     void *parser;
+    bool begins_line = true, skips_line = false;
     int kind;
 
     if (size > SPEC_SIZE_MAX) {
@@ -158,8 +159,20 @@ bool spec_parse(struct spec *spec, const char *data, size_t size)
             word.text++;
             word.size -= 2;
         }
-        if (check_word(spec, kind, word))
-            fsm_parser(parser, kind, word, spec);
+        if (!check_word(spec, kind, word) || skips_line) {
+            skips_line &= kind != FSM_NL;
+            continue;
+        }
+        /* asked before the parser reduces what it can, so that all that could stand here is named */
+        if (!fsm_parser_accepts(parser, kind)) {
+            syntax_error(spec, kind, word, parser);
+            if (begins_line && kind != 0) { /* a line that does not belong here: the parser need not know */
+                skips_line = true;
+                continue;
+            }
+        }
+        fsm_parser(parser, kind, word, spec);
+        begins_line = kind == FSM_NL;
     } while (kind != 0);
     fsm_parserFree(parser, free);
     if (spec->has_failed && spec->diags->n == 0)

@@ -3,5 +3,8 @@
 
 #include "fsmgen/spec.h"
 
-/* Called by the parser at a word that cannot stand there: says what was found and, by asking @accepts, what could. */
-void syntax_error(struct spec *spec, int kind, struct word word, void *parser, int (*accepts)(void *parser, int kind));
+/* Generated: would the parser take a word of this kind now? */
+bool fsm_parser_accepts(void *parser, int kind);
+
+/* Called at a word that cannot stand there: says what was found and what could stand there. Once a line. */
+void syntax_error(struct spec *spec, int kind, struct word word, void *parser);
