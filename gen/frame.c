@@ -219,23 +219,21 @@ static const char _prescan_key_offsets[] = {
 	14, 16, 18, 20, 22, 24, 26, 28,
 	30, 32, 34, 36, 38, 40, 42, 44,
 	46, 48, 50, 52, 54, 56, 58, 60,
-	62, 64, 66, 68, 70, 72, 74, 74,
-	74, 74, 74, 74, 89, 89
+	62, 64, 64, 64, 64, 64, 64, 79,
+	79
 };
 
 static const unsigned char _prescan_trans_keys[] = {
 	0u, 127u, 128u, 255u, 128u, 255u, 128u, 255u,
+	0u, 15u, 128u, 255u, 128u, 255u, 128u, 255u,
 	128u, 255u, 128u, 255u, 128u, 255u, 128u, 255u,
-	128u, 255u, 0u, 1u, 128u, 255u, 128u, 255u,
-	128u, 255u, 128u, 255u, 128u, 255u, 128u, 255u,
-	128u, 255u, 128u, 255u, 128u, 255u, 0u, 1u,
+	128u, 255u, 128u, 255u, 0u, 1u, 128u, 255u,
 	128u, 255u, 128u, 255u, 128u, 255u, 128u, 255u,
 	128u, 255u, 128u, 255u, 128u, 255u, 128u, 255u,
-	128u, 255u, 0u, 1u, 128u, 191u, 160u, 191u,
-	128u, 191u, 128u, 159u, 144u, 191u, 128u, 191u,
-	128u, 143u, 0u, 224u, 237u, 240u, 244u, 128u,
-	193u, 194u, 223u, 225u, 239u, 241u, 243u, 245u,
-	255u, 0
+	0u, 1u, 128u, 191u, 160u, 191u, 128u, 191u,
+	128u, 159u, 144u, 191u, 128u, 191u, 128u, 143u,
+	0u, 224u, 237u, 240u, 244u, 128u, 193u, 194u,
+	223u, 225u, 239u, 241u, 243u, 245u, 255u, 0
 };
 
 static const char _prescan_single_lengths[] = {
@@ -243,8 +241,8 @@ static const char _prescan_single_lengths[] = {
 	0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 5, 0, 0
+	0, 0, 0, 0, 0, 0, 5, 0,
+	0
 };
 
 static const char _prescan_range_lengths[] = {
@@ -252,65 +250,62 @@ static const char _prescan_range_lengths[] = {
 	1, 1, 1, 1, 1, 1, 1, 1,
 	1, 1, 1, 1, 1, 1, 1, 1,
 	1, 1, 1, 1, 1, 1, 1, 1,
-	1, 1, 1, 1, 1, 1, 0, 0,
-	0, 0, 0, 5, 0, 0
+	1, 0, 0, 0, 0, 0, 5, 0,
+	0
 };
 
-static const unsigned char _prescan_index_offsets[] = {
+static const char _prescan_index_offsets[] = {
 	0, 0, 2, 4, 6, 8, 10, 12,
 	14, 16, 18, 20, 22, 24, 26, 28,
 	30, 32, 34, 36, 38, 40, 42, 44,
 	46, 48, 50, 52, 54, 56, 58, 60,
-	62, 64, 66, 68, 70, 72, 74, 75,
-	76, 77, 78, 79, 90, 91
+	62, 64, 65, 66, 67, 68, 69, 80,
+	81
 };
 
 static const char _prescan_indicies[] = {
 	0, 1, 2, 0, 3, 0, 4, 0,
-	5, 0, 6, 0, 7, 0, 8, 0,
-	9, 0, 0, 10, 12, 11, 13, 11,
-	14, 11, 15, 11, 16, 11, 17, 11,
-	18, 11, 19, 11, 20, 11, 11, 10,
-	22, 21, 23, 21, 24, 21, 25, 21,
-	26, 21, 27, 21, 28, 21, 29, 21,
-	30, 21, 21, 10, 31, 10, 32, 10,
-	32, 10, 32, 10, 33, 10, 33, 10,
-	33, 10, 34, 10, 10, 10, 35, 10,
-	36, 37, 38, 40, 10, 32, 33, 39,
-	10, 31, 10, 41, 0
+	0, 5, 7, 6, 8, 6, 9, 6,
+	10, 6, 11, 6, 12, 6, 13, 6,
+	14, 6, 15, 6, 6, 5, 17, 16,
+	18, 16, 19, 16, 20, 16, 21, 16,
+	22, 16, 23, 16, 24, 16, 25, 16,
+	16, 5, 26, 5, 27, 5, 27, 5,
+	27, 5, 28, 5, 28, 5, 28, 5,
+	29, 5, 5, 5, 30, 5, 31, 32,
+	33, 35, 5, 27, 28, 34, 5, 26,
+	5, 36, 0
 };
 
 static const char _prescan_trans_targs[] = {
-	39, 2, 3, 4, 5, 6, 7, 8,
-	9, 10, 0, 40, 12, 13, 14, 15,
-	16, 17, 18, 19, 20, 41, 22, 23,
-	24, 25, 26, 27, 28, 29, 30, 43,
-	31, 33, 44, 42, 32, 34, 35, 36,
-	37, 45
+	34, 2, 3, 4, 5, 0, 35, 7,
+	8, 9, 10, 11, 12, 13, 14, 15,
+	36, 17, 18, 19, 20, 21, 22, 23,
+	24, 25, 38, 26, 28, 39, 37, 27,
+	29, 30, 31, 32, 40
 };
 
 static const char _prescan_trans_actions[] = {
-	11, 1, 1, 1, 1, 1, 1, 1,
-	1, 1, 0, 14, 1, 1, 1, 1,
-	1, 1, 1, 1, 1, 17, 1, 1,
-	1, 1, 1, 1, 1, 1, 1, 20,
-	5, 5, 7, 3, 5, 5, 5, 5,
-	5, 9
+	11, 1, 1, 1, 1, 0, 14, 1,
+	1, 1, 1, 1, 1, 1, 1, 1,
+	17, 1, 1, 1, 1, 1, 1, 1,
+	1, 1, 20, 5, 5, 7, 3, 5,
+	5, 5, 5, 5, 9
 };
 
 static const int prescan_start = 1;
-static const int prescan_first_final = 39;
+static const int prescan_first_final = 34;
 static const int prescan_error = 0;
 
 static const int prescan_en_main = 1;
-static const int prescan_en_number = 11;
-static const int prescan_en_length = 21;
-static const int prescan_en_data = 42;
-static const int prescan_en_text = 43;
-static const int prescan_en_complete = 38;
-static const int prescan_en_refused = 45;
+static const int prescan_en_number = 6;
+static const int prescan_en_length = 16;
+static const int prescan_en_data = 37;
+static const int prescan_en_text = 38;
+static const int prescan_en_complete = 33;
+static const int prescan_en_refused = 40;
 
-/* #line 114 "grammar/frame.rl" */
+/* #line 117 "grammar/frame.rl" */
 
 /* Position behind the byte that an action looks at. */
 #define AT (scan->position + (uint64_t)(p + 1 - bytes))
@@ -386,7 +381,7 @@ static int prescan_after_key(struct prescan *scan, uint64_t at)
 {
     uint32_t wire = (uint32_t)(scan->number & 7);
 
-    if (scan->number > UINT32_MAX || scan->number >> 3 == 0) {
+    if (scan->number >> 3 == 0) {
         return prescan_en_refused;
     }
     if (scan->depth == 0 && ++scan->fields > scan->fields_max) {
@@ -486,7 +481,7 @@ int prescan_feed(struct prescan *scan, const uint8_t *bytes, size_t size)
     const uint8_t *p = bytes, *pe = size == 0 ? bytes : bytes + size;
     int cs = scan->state;
 
-/* #line 470 "/tmp/build-b/gen-frame.c" */
+/* #line 465 "/tmp/build-b/gen-frame.c" */
 	{
 	int _klen;
 	unsigned int _trans;
@@ -579,7 +574,7 @@ _match:
 /* #line 82 "grammar/frame.rl" */
 	{
         if (scan->left == 0)
-            {cs = 45;goto _again;}
+            {cs = 40;goto _again;}
         prescan_text(scan, p, 1);
     }
 	break;
@@ -595,26 +590,26 @@ _match:
     }
 	break;
 	case 4:
-/* #line 104 "grammar/frame.rl" */
+/* #line 107 "grammar/frame.rl" */
 	{ {cs = (prescan_after_key(scan, AT)); goto _again;} }
 	break;
 	case 5:
-/* #line 105 "grammar/frame.rl" */
+/* #line 108 "grammar/frame.rl" */
 	{ {cs = (prescan_after_number(scan, AT)); goto _again;} }
 	break;
 	case 6:
-/* #line 106 "grammar/frame.rl" */
+/* #line 109 "grammar/frame.rl" */
 	{ {cs = (prescan_after_length(scan, AT)); goto _again;} }
 	break;
 	case 7:
-/* #line 110 "grammar/frame.rl" */
-	{ {cs = 45;goto _again;} }
+/* #line 113 "grammar/frame.rl" */
+	{ {cs = 40;goto _again;} }
 	break;
 	case 8:
-/* #line 111 "grammar/frame.rl" */
+/* #line 114 "grammar/frame.rl" */
 	{ {p++; goto _out; } }
 	break;
-/* #line 588 "/tmp/build-b/gen-frame.c" */
+/* #line 583 "/tmp/build-b/gen-frame.c" */
 		}
 	}
 
@@ -627,7 +622,7 @@ _again:
 	_out: {}
 	}
 
-/* #line 291 "grammar/frame.rl" */
+/* #line 294 "grammar/frame.rl" */
     scan->state = cs;
     scan->position += (uint64_t)(p - bytes);
     if (cs == prescan_en_complete) {

@@ -100,8 +100,11 @@ enum frame_scan_verdict frame_scan_feed(struct frame_scan *scan, const uint8_t *
     last = 0x00..0x7f;
     varint = ( more{0,8} last | more{9} 0x00..0x01 ) $digit;
 
+    # A key has 32 bits; the decoder behind us reads it from at most five bytes.
+    key    = ( more{0,3} last | more{4} 0x00..0x0f ) $digit;
+
     # message: { key value }, where the key says which of these the value is
-    main    := varint @{ fgoto *prescan_after_key(scan, AT); };
+    main    := key    @{ fgoto *prescan_after_key(scan, AT); };
     number  := varint @{ fgoto *prescan_after_number(scan, AT); };
     length  := varint @{ fgoto *prescan_after_length(scan, AT); };
     data    := ( any $data )*;
@@ -187,7 +190,7 @@ static int prescan_after_key(struct prescan *scan, uint64_t at)
 {
     uint32_t wire = (uint32_t)(scan->number & 7);
 
-    if (scan->number > UINT32_MAX || scan->number >> 3 == 0) {
+    if (scan->number >> 3 == 0) {
         return prescan_en_refused;
     }
     if (scan->depth == 0 && ++scan->fields > scan->fields_max) {
