@@ -375,6 +375,18 @@ class Canary:
 
 
 # ------------------------------------------------------------------------------------------------ the world on disk
+# What the test backend can be told to do, as the lines of its configuration (tests/backend/).
+ACT = {
+    "never binds": {"never_bind": 1},
+    "slow start": {"delay_ms": 300},
+    "binds itself": {"self_bind": 1},
+    "binds itself after 2 s": {"self_bind": 1, "delay_ms": 2000},
+    "exits with 3": {"exit": 3},
+    "crashes": {"crash": 1},
+    "names another pid": {"lie_pid": 1},
+}
+
+
 class Box:
     """One fresh directory: r/ is the runtime directory, s/ holds explicit sockets, defs/ the definitions,
     bin/ the backends (owned by us, writable by no one else), home/ everything else."""

@@ -108,7 +108,7 @@ class Verbs(harness.Case):
 
     def test_shutdown_ends_a_launch_under_way(self):
         harness.need(harness.TEST_BACKEND, "the test backend")
-        program = self.box.service("slow", {"never_bind": 1})
+        program = self.box.service("slow", harness.ACT["never binds"])
         with harness.Conn(self.broker.socket) as waiting:
             waiting.send(harness.hello_frame("slow", "1.0.0"))
             wait_for(lambda: self.box.backend_pids(program), "the child")

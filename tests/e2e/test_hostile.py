@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: MIT
+"""Peers that mean harm, and resources that run out. In every case the daemon lives, an innocent client keeps being
+answered, descriptors and memory come back, and what was half done by the hostile does not stay."""
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import harness
+from harness import Canary, Conn, exchange, hello_frame, parse_hello_reply, say_hello, wait_for
+from refusal_table import MIB16, field, text, varint
+
+CANARY_P99 = 0.1 * harness.SLOW    # generous: other programs share the machine; the benches look closer
+
+
+def setUpModule():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+
+
+class Hostile(harness.Case):
+    options = ("--hello-rate-limit", "0")
+    timeout_ms = None
+
+    def setUp(self):
+        super().setUp()
+        harness.need(harness.TEST_BACKEND, "the test backend")
+        self.box.service("canary")
+
+    def start(self, *args, nofile=None, **env):
+        if self.timeout_ms:
+            env["RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS"] = str(self.timeout_ms)
+        broker = self.box.launch_mode(*self.options, *args, env=self.box.env(**env), nofile=nofile)
+        self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+        for _ in range(20):
+            say_hello(broker.socket, "canary", "1.0.0")
+        self.base_fds = broker.fd_count()
+        self.base_rss = broker.rss_kib()
+        return broker
+
+    def canary(self, broker):
+        return Canary(broker.socket, "canary", "1.0.0")
+
+    def judge(self, broker, canary, rss_kib=256):
+        """What must hold after every attack."""
+        self.assertEqual(canary.failures, [])
+        self.assertGreater(len(canary.times), 0)
+        self.assertLess(canary.percentile(99), CANARY_P99)
+        self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+        harness.wait_fds_back(broker, self.base_fds)
+        if not harness.VALGRIND and not harness.SANITIZED:
+            wait_for(lambda: broker.rss_kib() <= self.base_rss + rss_kib,
+                     "memory back at %d + %d KiB (now %d)" % (self.base_rss, rss_kib, broker.rss_kib()), 5)
+        self.assertEqual(broker.zombies(), [])
+        broker.stop()
+
+
+class Noise(Hostile):
+    def test_connect_and_close(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            for _ in range(10000 // harness.SLOW):
+                Conn(broker.socket).close()
+        self.judge(broker, canary, 1024)
+        self.assertLess(len(broker.stderr().splitlines()), 200, "a flood in the log")
+
+    def test_write_and_close(self):
+        broker = self.start()
+        pieces = (hello_frame("canary", "1.0.0"), hello_frame("nosuch"), b"\x02", hello_frame()[:9], b"\x01\xff\xff\xff\xff",
+                  harness.admin_frame(1, json=True), harness.frame(b"\xff", payload_protocol=0xAD01))
+        with self.canary(broker) as canary:
+            for number in range(3000 // harness.SLOW):
+                with Conn(broker.socket) as conn:
+                    conn.send(pieces[number % len(pieces)])
+        self.judge(broker, canary, 1024)
+        self.assertLess(len(broker.stderr().splitlines()), 2500, "a flood in the log")
+
+    def test_replies_that_nobody_reads(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            held = []
+            for _ in range(200):
+                conn = Conn(broker.socket)
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                conn.send(harness.admin_frame(1, json=True))
+                held.append(conn)
+            wait_for(lambda: broker.fd_count() <= self.base_fds + 4, "answered and closed, read or not")
+            for conn in held:
+                self.assertTrue(conn.read_all())
+                conn.close()
+        self.judge(broker, canary, 1024)
+
+    def test_random_bytes(self):
+        import random
+        source = random.Random(20)
+        broker = self.start()
+        whole = hello_frame("canary", "1.0.0", client_version="1", request_id=7, traceparent="00-1", tracestate="a=b")
+        with self.canary(broker) as canary:
+            for number in range(2000 // harness.SLOW):
+                data = bytearray(whole)
+                for _ in range(source.randrange(1, 4)):
+                    data[source.randrange(5 if number % 3 else 0, len(data))] = source.randrange(256)
+                exchange(broker.socket, bytes(data), finish=True)
+        self.judge(broker, canary, 1024)
+
+
+class Deadlines(Hostile):
+    timeout_ms = 400 * harness.SLOW
+
+    def closes_in_time(self, conn, begun):
+        got = conn.read_all()
+        took = time.monotonic() - begun
+        self.assertEqual(got, b"", "a reply after the deadline")
+        self.assertGreaterEqual(took, self.timeout_ms / 1000 - 0.02)
+        self.assertLess(took, self.timeout_ms / 1000 + 1.0 * harness.SLOW)
+
+    def test_silent(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            begun = time.monotonic()
+            with Conn(broker.socket) as conn:
+                self.closes_in_time(conn, begun)
+        self.judge(broker, canary)
+
+    def test_half_a_frame(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            for size in (1, 5, 20):
+                begun = time.monotonic()
+                with Conn(broker.socket) as conn:
+                    conn.send(hello_frame()[:size])
+                    self.closes_in_time(conn, begun)
+        self.judge(broker, canary)
+
+    def test_a_byte_now_and_then_does_not_move_the_deadline(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            begun = time.monotonic()
+            conns = [Conn(broker.socket) for _ in range(64)]
+            data = hello_frame(request_id=1, client_version="x" * 100)
+            sent = 0
+            while sent < len(data) - 1 and not conns[0].is_closed_now():
+                for conn in conns:
+                    try:
+                        conn.send(data[sent:sent + 1])
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass
+                sent += 1
+                select.select([conns[0]], [], [], self.timeout_ms / 1000 / 20)
+            for conn in conns:
+                self.closes_in_time(conn, begun)
+                conn.close()
+            self.assertLess(sent, len(data) - 1)
+        self.judge(broker, canary)
+
+    def test_no_deadline_that_makes_sense_means_the_default(self):
+        self.timeout_ms = None
+        for value in ("0", "-5", "soon", "", "1e3"):
+            broker = self.start(RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS=value)
+            with Conn(broker.socket) as conn:
+                conn.send(hello_frame()[:5])
+                self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+                self.assertFalse(conn.is_closed_now())
+            broker.stop()
+
+
+class Size(Hostile):
+    def test_announced_and_not_sent(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            conns = [Conn(broker.socket).send(b"\x01" + MIB16.to_bytes(4, "little") + b"\x22") for _ in range(200)]
+            self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+            if not harness.VALGRIND and not harness.SANITIZED:
+                self.assertLess(broker.rss_kib(), self.base_rss + 4096, "memory for an announcement")
+            for conn in conns:
+                conn.close()
+        self.judge(broker, canary, 1024)
+
+    def test_16_mib_are_read_and_not_kept(self):
+        broker = self.start()
+        body = text(4, b"\0" * (MIB16 - 6))
+        peak = self.base_rss
+        with self.canary(broker) as canary:
+            for _ in range(4):
+                with Conn(broker.socket) as conn:
+                    conn.send(b"\x01" + len(body).to_bytes(4, "little") + body[:MIB16 // 2])
+                    peak = max(peak, broker.rss_kib())
+                    conn.send(body[MIB16 // 2:])
+                    self.assertRefused(parse_hello_reply(conn.read_all()), harness.PEER_REJECTED,
+                                       "initial Hello frame exceeds 64 KiB", 0)
+        if not harness.VALGRIND and not harness.SANITIZED:
+            self.assertLess(peak, self.base_rss + 1024)
+        self.judge(broker, canary)
+
+    def test_64_kib_from_each_of_many(self):
+        broker = self.start()
+        body = text(4, b"\0" * 65000)
+        with self.canary(broker) as canary:
+            conns = [Conn(broker.socket).send(b"\x01" + len(body).to_bytes(4, "little") + body[:-1]) for _ in range(300)]
+            wait_for(lambda: not any(pending(conn) for conn in conns), "all of it read")
+            if not harness.VALGRIND and not harness.SANITIZED:
+                self.assertLess(broker.rss_kib(), self.base_rss + 34 * 1024)
+            for conn in conns:
+                conn.close()
+        self.judge(broker, canary, 2048)
+
+    def test_buffers_together_are_bounded(self):
+        broker = self.start()
+        body = text(4, b"\0" * 65000)
+        with self.canary(broker) as canary:
+            conns = []
+            for _ in range(900):
+                conn = Conn(broker.socket)
+                try:
+                    conn.send(b"\x01" + len(body).to_bytes(4, "little") + body[:-1])
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+                conns.append(conn)
+            wait_for(lambda: sum(conn.is_closed_now() for conn in conns) > 200, "the biggest to be closed")
+            if not harness.VALGRIND and not harness.SANITIZED:
+                self.assertLess(broker.rss_kib(), self.base_rss + 36 * 1024)
+            for conn in conns:
+                conn.close()
+        self.judge(broker, canary, 2048)
+
+    def test_a_bomb_of_unknown_fields(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            for size in (65000, 1 << 20, MIB16 - 2):
+                body = varint(20 << 3) + b"\x01"
+                body = b"\x08\x01" + body * ((size - 2) // len(body))
+                got = exchange(broker.socket, harness.framed(body))
+                self.assertRefused(parse_hello_reply(got), harness.PEER_REJECTED)
+        self.judge(broker, canary)
+
+    def test_a_bomb_inside_the_hello(self):
+        broker = self.start()
+        with self.canary(broker) as canary:
+            for _ in range(20):
+                payload = harness.hello().SerializeToString() + field(30, 0, b"\x01") * 20000
+                self.assertRefused(parse_hello_reply(exchange(broker.socket, harness.frame(payload))),
+                                   harness.PEER_REJECTED, "malformed Hello payload")
+        self.judge(broker, canary)
+
+
+def pending(conn):
+    from test_definitions import pending_input
+    return pending_input(conn)
+
+
+class Caps(Hostile):
+    def test_more_than_one_process_may_hold(self):
+        broker = self.start()
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if soft < 1200:
+            self.skipTest("this shell may not open 1 200 descriptors")
+        conns = [Conn(broker.socket) for _ in range(1024)]
+        self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+        wait_for(lambda: conns[0].is_closed_now(), "the oldest to make room")
+        self.assertFalse(conns[-1].is_closed_now())
+        self.assertNegotiated(parse_hello_reply(conns[-1].send(hello_frame("canary", "1.0.0")).read_all()))
+        for conn in conns:
+            conn.close()
+        harness.wait_fds_back(broker, self.base_fds)
+        broker.stop()
+
+    def test_total(self):
+        broker = self.start(nofile=(200, 200))
+        with self.canary(broker) as canary:
+            conns = [Conn(broker.socket) for _ in range(300)]
+            wait_for(lambda: sum(conn.is_closed_now() for conn in conns) >= 150, "evictions")
+            self.assertFalse(conns[-1].is_closed_now())
+            closed = [conn.is_closed_now() for conn in conns]
+            self.assertEqual(closed, sorted(closed, reverse=True), "the oldest go first")
+            self.assertLessEqual(broker.fd_count(), 200)
+            for conn in conns:
+                conn.close()
+        self.judge(broker, canary, 1024)
+
+    def test_those_who_wait_for_a_launch_are_never_chosen(self):
+        program = self.box.service("slow", harness.ACT["never binds"])
+        broker = self.start(nofile=(200, 200))
+        waiting = [Conn(broker.socket).send(hello_frame("slow", "1.0.0")) for _ in range(50)]
+        wait_for(lambda: self.box.backend_pids(program), "the launch")
+        conns = [Conn(broker.socket) for _ in range(300)]
+        wait_for(lambda: sum(conn.is_closed_now() for conn in conns) >= 150, "evictions")
+        self.assertEqual([conn.is_closed_now() for conn in waiting], [False] * 50)
+        os.kill(self.box.backend_pids(program)[0], signal.SIGKILL)
+        for conn in waiting:
+            self.assertRefused(parse_hello_reply(conn.read_all()), harness.SPAWN_FAILED, prefix="backend spawn failed: ",
+                               retry=1000)
+            conn.close()
+        for conn in conns:
+            conn.close()
+        harness.wait_fds_back(broker, self.base_fds)
+        broker.stop()
+
+    def test_descriptors_run_out(self):
+        """With a limit of 32 nobody can be evicted once everyone waits: the guard speaks, admin works, it recovers."""
+        from test_frozen_bytes import PRESSURE
+        program = self.box.service("slow", harness.ACT["never binds"])
+        broker = self.start(nofile=(32, 32))
+        waiting = []
+        while len(waiting) < 40:
+            waiting.append(Conn(broker.socket).send(hello_frame("slow", "1.0.0", request_id=41)))
+        wait_for(lambda: any(conn.is_closed_now() or readable(conn) for conn in waiting), "the first refusal")
+        refused = [conn for conn in waiting if readable(conn)]
+        self.assertEqual(refused[0].read_all(), PRESSURE)
+        reply = harness.ask_admin(broker.socket, 5)
+        self.assertEqual((reply.body, reply.exit_code), ("not ready\n", 1))
+        self.assertIn("demoted under fd pressure", broker.stderr())
+        before, begun = broker.cpu_seconds(), time.monotonic()
+        self.assertEqual(select.select([broker.process.stdout], [], [], 1.0)[0], [], "an idle second")
+        self.assertLess((broker.cpu_seconds() - before) / (time.monotonic() - begun), 0.05 * harness.SLOW)
+        for pid in self.box.backend_pids(program):
+            os.kill(pid, signal.SIGKILL)
+        for conn in waiting:
+            conn.close()
+        wait_for(lambda: harness.ask_admin(broker.socket, 5).body == "ready\n", "recovery")
+        self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+        harness.wait_fds_back(broker, self.base_fds)
+        broker.stop()
+
+
+def readable(conn):
+    try:
+        return len(conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) > 0
+    except (BlockingIOError, ConnectionResetError):
+        return False
+
+
+class Strangers(harness.Case):
+    """Only the user of the broker is heard (spec 01 §9). The broker runs as another user, we come as root."""
+    uid = 65534
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to be somebody else")
+        super().setUp()
+        self.own_copy = os.path.join(self.box.dir, "broker")
+        subprocess.run(["cp", harness.DAEMON, self.own_copy], check=True)
+        os.chmod(self.own_copy, 0o755)
+        self.as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        self.broker = self.box.daemon("--serve-launch", self.box.socket, "--service-def-dir", self.box.defs,
+                                      program=self.own_copy, prefix=self.as_user).ready()
+
+    def test_dropped_without_a_word(self):
+        for data in (b"", hello_frame(), harness.admin_frame(4), harness.admin_frame(21), b"\x02"):
+            self.assertEqual(exchange(self.box.socket, data), b"")
+        got = self.box.run("--socket", self.box.socket, "healthz", program=self.own_copy, prefix=self.as_user)
+        self.assertEqual((got.returncode, got.stdout), (0, "ok\n"), got.stderr)
+        log = self.broker.stderr()
+        self.assertRegex(log, r'dropped connection.*from peer pid=%d uid_or_sid=\\?"0\\?"' % os.getpid())
+        self.broker.stop()
+        self.assertFalse(os.path.lexists(self.box.socket))
+
+    def test_served_to_its_own(self):
+        got = self.box.run("--socket", self.box.socket, "hello", "nosuch", "1.0.0", "--json", program=self.own_copy,
+                           prefix=self.as_user)
+        self.assertEqual(got.returncode, 1)
+        self.assertIn("service definition was not found", got.stdout)
+        self.broker.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main())
