@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What kind of file system holds a directory in which locks, sockets and records are to live (spec 02 §19). */
 enum fs_kind {
@@ -15,6 +16,9 @@ enum fs_kind {
  * with nothing written.
  */
 int fs_kind_get(int fd, enum fs_kind *ret_kind, const char **ret_name);
+
+/* The kind of a file system by the magic number of statfs(); *@ret_name as above. */
+enum fs_kind fs_kind_of(uint64_t magic, const char **ret_name);
 
 /* True for FS_UNFIT; false also when the kernel does not tell. */
 bool fs_is_network(int fd);

@@ -16,6 +16,7 @@
 enum {
     LOG_BURST = 20,       /* lines a second and code; errors are limited too */
     LOG_LINE_MAX = 4096,  /* PIPE_BUF: a line reaches a pipe whole */
+    LOG_MESSAGE_MAX = 1536,
     LOG_FIELD_MAX = 256,  /* bytes shown of any string that a peer supplied */
 };
 
