@@ -13,6 +13,9 @@
 #include "wire/frame_scan.h"
 #include "wire/protocol.h"
 
+/* ragel -G2 goes from the code of one state into the label of the next on purpose */
+#pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
+
 %%{
     machine frame_header;
     alphtype unsigned char;
