@@ -377,13 +377,14 @@ class Canary:
 # ------------------------------------------------------------------------------------------------ the world on disk
 # What the test backend can be told to do, as the lines of its configuration (tests/backend/).
 ACT = {
-    "never binds": {"never_bind": 1},
+    "never binds": {"mode": "never"},
     "slow start": {"delay_ms": 300},
-    "binds itself": {"self_bind": 1},
-    "binds itself after 2 s": {"self_bind": 1, "delay_ms": 2000},
-    "exits with 3": {"exit": 3},
-    "crashes": {"crash": 1},
-    "names another pid": {"lie_pid": 1},
+    "binds itself": {"mode": "selfbind"},
+    "binds itself after 2 s": {"mode": "selfbind", "delay_ms": 2000},
+    "exits with 3": {"mode": "exit", "code": 3},
+    "exits, leaves a child": {"mode": "exit", "code": 0, "linger": 1},
+    "crashes": {"mode": "signal", "code": 11},
+    "answers rubbish": {"mode": "garbage"},
 }
 
 

@@ -402,10 +402,25 @@ class Failures(Launch):
         self.finish(broker)
 
     def test_wrong_identity(self):
-        self.box.service("svc", ACT["names another pid"])
+        broker = self.start()
+        for field in ("pid", "exe_path", "exe_hash", "boot_id", "namespace", "path"):
+            self.box.service("svc-" + field.replace("_", "-"), {"wrong": field})
+            self.refuse(broker, "svc-" + field.replace("_", "-"))
+            wait_for(lambda: not self.box.backend_pids(), "the liar killed: " + field)
+        self.finish(broker)
+
+    def test_rubbish_instead_of_an_answer(self):
+        self.box.service("svc", ACT["answers rubbish"])
         broker = self.start()
         self.refuse(broker)
-        wait_for(lambda: not self.box.backend_pids(), "the liar killed")
+        wait_for(lambda: not self.box.backend_pids(), "the backend killed")
+        self.finish(broker)
+
+    def test_what_a_failed_backend_started_goes_with_it(self):
+        self.box.service("svc", ACT["exits, leaves a child"])
+        broker = self.start()
+        self.refuse(broker)
+        wait_for(lambda: not self.box.backend_pids(), "its process group killed")
         self.finish(broker)
 
     def test_budget(self):
