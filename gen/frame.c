@@ -147,16 +147,16 @@ case 5:
 
 /* #line 125 "/tmp/build-b/gen-frame.c" */
 static const int prescan_start = 1;
-static const int prescan_first_final = 34;
+static const int prescan_first_final = 29;
 static const int prescan_error = 0;
 
 static const int prescan_en_main = 1;
 static const int prescan_en_number = 6;
 static const int prescan_en_length = 16;
-static const int prescan_en_data = 37;
-static const int prescan_en_text = 38;
-static const int prescan_en_complete = 33;
-static const int prescan_en_refused = 40;
+static const int prescan_en_data = 32;
+static const int prescan_en_text = 33;
+static const int prescan_en_complete = 28;
+static const int prescan_en_refused = 35;
 
 /* #line 120 "grammar/frame.rl" */
 
@@ -343,14 +343,14 @@ int prescan_feed(struct prescan *scan, const uint8_t *bytes, size_t size)
 _again:
 	switch ( cs ) {
 		case 1: goto st1;
-		case 34: goto st34;
+		case 29: goto st29;
 		case 0: goto st0;
 		case 2: goto st2;
 		case 3: goto st3;
 		case 4: goto st4;
 		case 5: goto st5;
 		case 6: goto st6;
-		case 35: goto st35;
+		case 30: goto st30;
 		case 7: goto st7;
 		case 8: goto st8;
 		case 9: goto st9;
@@ -361,28 +361,23 @@ _again:
 		case 14: goto st14;
 		case 15: goto st15;
 		case 16: goto st16;
-		case 36: goto st36;
+		case 31: goto st31;
 		case 17: goto st17;
 		case 18: goto st18;
 		case 19: goto st19;
 		case 20: goto st20;
+		case 28: goto st28;
+		case 34: goto st34;
+		case 32: goto st32;
+		case 33: goto st33;
 		case 21: goto st21;
 		case 22: goto st22;
 		case 23: goto st23;
 		case 24: goto st24;
 		case 25: goto st25;
-		case 33: goto st33;
-		case 39: goto st39;
-		case 37: goto st37;
-		case 38: goto st38;
 		case 26: goto st26;
 		case 27: goto st27;
-		case 28: goto st28;
-		case 29: goto st29;
-		case 30: goto st30;
-		case 31: goto st31;
-		case 32: goto st32;
-		case 40: goto st40;
+		case 35: goto st35;
 	default: break;
 	}
 
@@ -406,12 +401,12 @@ tr0:
     }
 /* #line 110 "grammar/frame.rl" */
 	{ {cs = (prescan_after_key(scan, AT));goto _again;} }
-	goto st34;
-st34:
+	goto st29;
+st29:
 	if ( ++p == pe )
-		goto _test_eof34;
-case 34:
-/* #line 387 "/tmp/build-b/gen-frame.c" */
+		goto _test_eof29;
+case 29:
+/* #line 382 "/tmp/build-b/gen-frame.c" */
 	goto st0;
 st0:
 cs = 0;
@@ -427,10 +422,10 @@ st2:
 	if ( ++p == pe )
 		goto _test_eof2;
 case 2:
-/* #line 401 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr2;
-	goto tr0;
+/* #line 396 "/tmp/build-b/gen-frame.c" */
+	if ( (*p) <= 127u )
+		goto tr0;
+	goto tr2;
 tr2:
 /* #line 72 "grammar/frame.rl" */
 	{
@@ -442,7 +437,7 @@ st3:
 	if ( ++p == pe )
 		goto _test_eof3;
 case 3:
-/* #line 414 "/tmp/build-b/gen-frame.c" */
+/* #line 409 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr3;
 	goto tr0;
@@ -457,7 +452,7 @@ st4:
 	if ( ++p == pe )
 		goto _test_eof4;
 case 4:
-/* #line 427 "/tmp/build-b/gen-frame.c" */
+/* #line 422 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr4;
 	goto tr0;
@@ -472,7 +467,7 @@ st5:
 	if ( ++p == pe )
 		goto _test_eof5;
 case 5:
-/* #line 440 "/tmp/build-b/gen-frame.c" */
+/* #line 435 "/tmp/build-b/gen-frame.c" */
 	if ( (*p) <= 15u )
 		goto tr0;
 	goto st0;
@@ -491,12 +486,12 @@ tr6:
     }
 /* #line 111 "grammar/frame.rl" */
 	{ {cs = (prescan_after_number(scan, AT));goto _again;} }
-	goto st35;
-st35:
+	goto st30;
+st30:
 	if ( ++p == pe )
-		goto _test_eof35;
-case 35:
-/* #line 461 "/tmp/build-b/gen-frame.c" */
+		goto _test_eof30;
+case 30:
+/* #line 456 "/tmp/build-b/gen-frame.c" */
 	goto st0;
 tr7:
 /* #line 72 "grammar/frame.rl" */
@@ -509,7 +504,7 @@ st7:
 	if ( ++p == pe )
 		goto _test_eof7;
 case 7:
-/* #line 472 "/tmp/build-b/gen-frame.c" */
+/* #line 467 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr8;
 	goto tr6;
@@ -524,7 +519,7 @@ st8:
 	if ( ++p == pe )
 		goto _test_eof8;
 case 8:
-/* #line 485 "/tmp/build-b/gen-frame.c" */
+/* #line 480 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr9;
 	goto tr6;
@@ -539,7 +534,7 @@ st9:
 	if ( ++p == pe )
 		goto _test_eof9;
 case 9:
-/* #line 498 "/tmp/build-b/gen-frame.c" */
+/* #line 493 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr10;
 	goto tr6;
@@ -554,7 +549,7 @@ st10:
 	if ( ++p == pe )
 		goto _test_eof10;
 case 10:
-/* #line 511 "/tmp/build-b/gen-frame.c" */
+/* #line 506 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr11;
 	goto tr6;
@@ -569,7 +564,7 @@ st11:
 	if ( ++p == pe )
 		goto _test_eof11;
 case 11:
-/* #line 524 "/tmp/build-b/gen-frame.c" */
+/* #line 519 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr12;
 	goto tr6;
@@ -584,7 +579,7 @@ st12:
 	if ( ++p == pe )
 		goto _test_eof12;
 case 12:
-/* #line 537 "/tmp/build-b/gen-frame.c" */
+/* #line 532 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr13;
 	goto tr6;
@@ -599,7 +594,7 @@ st13:
 	if ( ++p == pe )
 		goto _test_eof13;
 case 13:
-/* #line 550 "/tmp/build-b/gen-frame.c" */
+/* #line 545 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr14;
 	goto tr6;
@@ -614,7 +609,7 @@ st14:
 	if ( ++p == pe )
 		goto _test_eof14;
 case 14:
-/* #line 563 "/tmp/build-b/gen-frame.c" */
+/* #line 558 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr15;
 	goto tr6;
@@ -629,7 +624,7 @@ st15:
 	if ( ++p == pe )
 		goto _test_eof15;
 case 15:
-/* #line 576 "/tmp/build-b/gen-frame.c" */
+/* #line 571 "/tmp/build-b/gen-frame.c" */
 	if ( (*p) <= 1u )
 		goto tr6;
 	goto st0;
@@ -648,12 +643,12 @@ tr16:
     }
 /* #line 112 "grammar/frame.rl" */
 	{ {cs = (prescan_after_length(scan, AT));goto _again;} }
-	goto st36;
-st36:
+	goto st31;
+st31:
 	if ( ++p == pe )
-		goto _test_eof36;
-case 36:
-/* #line 597 "/tmp/build-b/gen-frame.c" */
+		goto _test_eof31;
+case 31:
+/* #line 592 "/tmp/build-b/gen-frame.c" */
 	goto st0;
 tr17:
 /* #line 72 "grammar/frame.rl" */
@@ -666,7 +661,7 @@ st17:
 	if ( ++p == pe )
 		goto _test_eof17;
 case 17:
-/* #line 608 "/tmp/build-b/gen-frame.c" */
+/* #line 603 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr18;
 	goto tr16;
@@ -681,7 +676,7 @@ st18:
 	if ( ++p == pe )
 		goto _test_eof18;
 case 18:
-/* #line 621 "/tmp/build-b/gen-frame.c" */
+/* #line 616 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr19;
 	goto tr16;
@@ -696,7 +691,7 @@ st19:
 	if ( ++p == pe )
 		goto _test_eof19;
 case 19:
-/* #line 634 "/tmp/build-b/gen-frame.c" */
+/* #line 629 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) )
 		goto tr20;
 	goto tr16;
@@ -711,119 +706,44 @@ st20:
 	if ( ++p == pe )
 		goto _test_eof20;
 case 20:
-/* #line 647 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr21;
-	goto tr16;
-tr21:
-/* #line 72 "grammar/frame.rl" */
-	{
-        scan->number |= (uint64_t)((*p) & 0x7f) << scan->shift;
-        scan->shift = (uint8_t)(scan->shift + 7);
-    }
-	goto st21;
-st21:
-	if ( ++p == pe )
-		goto _test_eof21;
-case 21:
-/* #line 660 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr22;
-	goto tr16;
-tr22:
-/* #line 72 "grammar/frame.rl" */
-	{
-        scan->number |= (uint64_t)((*p) & 0x7f) << scan->shift;
-        scan->shift = (uint8_t)(scan->shift + 7);
-    }
-	goto st22;
-st22:
-	if ( ++p == pe )
-		goto _test_eof22;
-case 22:
-/* #line 673 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr23;
-	goto tr16;
-tr23:
-/* #line 72 "grammar/frame.rl" */
-	{
-        scan->number |= (uint64_t)((*p) & 0x7f) << scan->shift;
-        scan->shift = (uint8_t)(scan->shift + 7);
-    }
-	goto st23;
-st23:
-	if ( ++p == pe )
-		goto _test_eof23;
-case 23:
-/* #line 686 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr24;
-	goto tr16;
-tr24:
-/* #line 72 "grammar/frame.rl" */
-	{
-        scan->number |= (uint64_t)((*p) & 0x7f) << scan->shift;
-        scan->shift = (uint8_t)(scan->shift + 7);
-    }
-	goto st24;
-st24:
-	if ( ++p == pe )
-		goto _test_eof24;
-case 24:
-/* #line 699 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) )
-		goto tr25;
-	goto tr16;
-tr25:
-/* #line 72 "grammar/frame.rl" */
-	{
-        scan->number |= (uint64_t)((*p) & 0x7f) << scan->shift;
-        scan->shift = (uint8_t)(scan->shift + 7);
-    }
-	goto st25;
-st25:
-	if ( ++p == pe )
-		goto _test_eof25;
-case 25:
-/* #line 712 "/tmp/build-b/gen-frame.c" */
-	if ( (*p) <= 1u )
+/* #line 642 "/tmp/build-b/gen-frame.c" */
+	if ( (*p) <= 15u )
 		goto tr16;
 	goto st0;
-st33:
+st28:
 	if ( ++p == pe )
-		goto _test_eof33;
-case 33:
-	goto tr29;
-tr29:
+		goto _test_eof28;
+case 28:
+	goto tr24;
+tr24:
 /* #line 116 "grammar/frame.rl" */
-	{ {goto st40;} }
-	goto st39;
-st39:
+	{ {goto st35;} }
+	goto st34;
+st34:
 	if ( ++p == pe )
-		goto _test_eof39;
-case 39:
-/* #line 727 "/tmp/build-b/gen-frame.c" */
+		goto _test_eof34;
+case 34:
+/* #line 657 "/tmp/build-b/gen-frame.c" */
 	goto st0;
-tr30:
+tr25:
 /* #line 78 "grammar/frame.rl" */
 	{
         p += prescan_skip(scan, (size_t)(pe - p)) - 1;
         if (scan->left == 0)
             {cs = (prescan_after_value(scan, AT));goto _again;}
     }
-	goto st37;
-st37:
+	goto st32;
+st32:
 	if ( ++p == pe )
-		goto _test_eof37;
-case 37:
-/* #line 739 "/tmp/build-b/gen-frame.c" */
-	goto tr30;
-tr26:
+		goto _test_eof32;
+case 32:
+/* #line 669 "/tmp/build-b/gen-frame.c" */
+	goto tr25;
+tr21:
 /* #line 85 "grammar/frame.rl" */
 	{
         if (scan->left == 0)
-            {goto st40;}
+            {goto st35;}
         prescan_text(scan, p, 1);
     }
 /* #line 92 "grammar/frame.rl" */
@@ -835,23 +755,23 @@ tr26:
         if (scan->left == 0)
             {cs = (prescan_after_value(scan, AT));goto _again;}
     }
-	goto st38;
-st38:
+	goto st33;
+st33:
 	if ( ++p == pe )
-		goto _test_eof38;
-case 38:
-/* #line 759 "/tmp/build-b/gen-frame.c" */
+		goto _test_eof33;
+case 33:
+/* #line 689 "/tmp/build-b/gen-frame.c" */
 	switch( (*p) ) {
 		case 0u: goto st0;
-		case 224u: goto tr31;
-		case 237u: goto tr32;
-		case 240u: goto tr33;
-		case 244u: goto tr35;
+		case 224u: goto tr26;
+		case 237u: goto tr27;
+		case 240u: goto tr28;
+		case 244u: goto tr30;
 	}
 	if ( (*p) < 225u ) {
 		if ( (*p) > 193u ) {
 			if ( 194u <= (*p) && (*p) <= 223u )
-				goto tr27;
+				goto tr22;
 		} else if ( (*p) >= 128u )
 			goto st0;
 	} else if ( (*p) > 239u ) {
@@ -859,15 +779,95 @@ case 38:
 			if ( 245u <= (*p) )
 				goto st0;
 		} else if ( (*p) >= 241u )
-			goto tr34;
+			goto tr29;
 	} else
-		goto tr28;
-	goto tr26;
+		goto tr23;
+	goto tr21;
+tr22:
+/* #line 85 "grammar/frame.rl" */
+	{
+        if (scan->left == 0)
+            {goto st35;}
+        prescan_text(scan, p, 1);
+    }
+	goto st21;
+st21:
+	if ( ++p == pe )
+		goto _test_eof21;
+case 21:
+/* #line 722 "/tmp/build-b/gen-frame.c" */
+	if ( 128u <= (*p) && (*p) <= 191u )
+		goto tr21;
+	goto st0;
+tr26:
+/* #line 85 "grammar/frame.rl" */
+	{
+        if (scan->left == 0)
+            {goto st35;}
+        prescan_text(scan, p, 1);
+    }
+	goto st22;
+st22:
+	if ( ++p == pe )
+		goto _test_eof22;
+case 22:
+/* #line 736 "/tmp/build-b/gen-frame.c" */
+	if ( 160u <= (*p) && (*p) <= 191u )
+		goto tr22;
+	goto st0;
+tr23:
+/* #line 85 "grammar/frame.rl" */
+	{
+        if (scan->left == 0)
+            {goto st35;}
+        prescan_text(scan, p, 1);
+    }
+	goto st23;
+st23:
+	if ( ++p == pe )
+		goto _test_eof23;
+case 23:
+/* #line 750 "/tmp/build-b/gen-frame.c" */
+	if ( 128u <= (*p) && (*p) <= 191u )
+		goto tr22;
+	goto st0;
 tr27:
 /* #line 85 "grammar/frame.rl" */
 	{
         if (scan->left == 0)
-            {goto st40;}
+            {goto st35;}
+        prescan_text(scan, p, 1);
+    }
+	goto st24;
+st24:
+	if ( ++p == pe )
+		goto _test_eof24;
+case 24:
+/* #line 764 "/tmp/build-b/gen-frame.c" */
+	if ( 128u <= (*p) && (*p) <= 159u )
+		goto tr22;
+	goto st0;
+tr28:
+/* #line 85 "grammar/frame.rl" */
+	{
+        if (scan->left == 0)
+            {goto st35;}
+        prescan_text(scan, p, 1);
+    }
+	goto st25;
+st25:
+	if ( ++p == pe )
+		goto _test_eof25;
+case 25:
+/* #line 778 "/tmp/build-b/gen-frame.c" */
+	if ( 144u <= (*p) && (*p) <= 191u )
+		goto tr23;
+	goto st0;
+tr29:
+/* #line 85 "grammar/frame.rl" */
+	{
+        if (scan->left == 0)
+            {goto st35;}
         prescan_text(scan, p, 1);
     }
 	goto st26;
@@ -877,13 +877,13 @@ st26:
 case 26:
 /* #line 792 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) && (*p) <= 191u )
-		goto tr26;
+		goto tr23;
 	goto st0;
-tr31:
+tr30:
 /* #line 85 "grammar/frame.rl" */
 	{
         if (scan->left == 0)
-            {goto st40;}
+            {goto st35;}
         prescan_text(scan, p, 1);
     }
 	goto st27;
@@ -892,108 +892,28 @@ st27:
 		goto _test_eof27;
 case 27:
 /* #line 806 "/tmp/build-b/gen-frame.c" */
-	if ( 160u <= (*p) && (*p) <= 191u )
-		goto tr27;
-	goto st0;
-tr28:
-/* #line 85 "grammar/frame.rl" */
-	{
-        if (scan->left == 0)
-            {goto st40;}
-        prescan_text(scan, p, 1);
-    }
-	goto st28;
-st28:
-	if ( ++p == pe )
-		goto _test_eof28;
-case 28:
-/* #line 820 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) && (*p) <= 191u )
-		goto tr27;
-	goto st0;
-tr32:
-/* #line 85 "grammar/frame.rl" */
-	{
-        if (scan->left == 0)
-            {goto st40;}
-        prescan_text(scan, p, 1);
-    }
-	goto st29;
-st29:
-	if ( ++p == pe )
-		goto _test_eof29;
-case 29:
-/* #line 834 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) && (*p) <= 159u )
-		goto tr27;
-	goto st0;
-tr33:
-/* #line 85 "grammar/frame.rl" */
-	{
-        if (scan->left == 0)
-            {goto st40;}
-        prescan_text(scan, p, 1);
-    }
-	goto st30;
-st30:
-	if ( ++p == pe )
-		goto _test_eof30;
-case 30:
-/* #line 848 "/tmp/build-b/gen-frame.c" */
-	if ( 144u <= (*p) && (*p) <= 191u )
-		goto tr28;
-	goto st0;
-tr34:
-/* #line 85 "grammar/frame.rl" */
-	{
-        if (scan->left == 0)
-            {goto st40;}
-        prescan_text(scan, p, 1);
-    }
-	goto st31;
-st31:
-	if ( ++p == pe )
-		goto _test_eof31;
-case 31:
-/* #line 862 "/tmp/build-b/gen-frame.c" */
-	if ( 128u <= (*p) && (*p) <= 191u )
-		goto tr28;
-	goto st0;
-tr35:
-/* #line 85 "grammar/frame.rl" */
-	{
-        if (scan->left == 0)
-            {goto st40;}
-        prescan_text(scan, p, 1);
-    }
-	goto st32;
-st32:
-	if ( ++p == pe )
-		goto _test_eof32;
-case 32:
-/* #line 876 "/tmp/build-b/gen-frame.c" */
 	if ( 128u <= (*p) && (*p) <= 143u )
-		goto tr28;
+		goto tr23;
 	goto st0;
-tr36:
+tr31:
 /* #line 117 "grammar/frame.rl" */
-	{ {p++; cs = 40; goto _out;} }
-	goto st40;
-st40:
+	{ {p++; cs = 35; goto _out;} }
+	goto st35;
+st35:
 	if ( ++p == pe )
-		goto _test_eof40;
-case 40:
-/* #line 886 "/tmp/build-b/gen-frame.c" */
-	goto tr36;
+		goto _test_eof35;
+case 35:
+/* #line 816 "/tmp/build-b/gen-frame.c" */
+	goto tr31;
 	}
 	_test_eof1: cs = 1; goto _test_eof;
-	_test_eof34: cs = 34; goto _test_eof;
+	_test_eof29: cs = 29; goto _test_eof;
 	_test_eof2: cs = 2; goto _test_eof;
 	_test_eof3: cs = 3; goto _test_eof;
 	_test_eof4: cs = 4; goto _test_eof;
 	_test_eof5: cs = 5; goto _test_eof;
 	_test_eof6: cs = 6; goto _test_eof;
-	_test_eof35: cs = 35; goto _test_eof;
+	_test_eof30: cs = 30; goto _test_eof;
 	_test_eof7: cs = 7; goto _test_eof;
 	_test_eof8: cs = 8; goto _test_eof;
 	_test_eof9: cs = 9; goto _test_eof;
@@ -1004,28 +924,23 @@ case 40:
 	_test_eof14: cs = 14; goto _test_eof;
 	_test_eof15: cs = 15; goto _test_eof;
 	_test_eof16: cs = 16; goto _test_eof;
-	_test_eof36: cs = 36; goto _test_eof;
+	_test_eof31: cs = 31; goto _test_eof;
 	_test_eof17: cs = 17; goto _test_eof;
 	_test_eof18: cs = 18; goto _test_eof;
 	_test_eof19: cs = 19; goto _test_eof;
 	_test_eof20: cs = 20; goto _test_eof;
+	_test_eof28: cs = 28; goto _test_eof;
+	_test_eof34: cs = 34; goto _test_eof;
+	_test_eof32: cs = 32; goto _test_eof;
+	_test_eof33: cs = 33; goto _test_eof;
 	_test_eof21: cs = 21; goto _test_eof;
 	_test_eof22: cs = 22; goto _test_eof;
 	_test_eof23: cs = 23; goto _test_eof;
 	_test_eof24: cs = 24; goto _test_eof;
 	_test_eof25: cs = 25; goto _test_eof;
-	_test_eof33: cs = 33; goto _test_eof;
-	_test_eof39: cs = 39; goto _test_eof;
-	_test_eof37: cs = 37; goto _test_eof;
-	_test_eof38: cs = 38; goto _test_eof;
 	_test_eof26: cs = 26; goto _test_eof;
 	_test_eof27: cs = 27; goto _test_eof;
-	_test_eof28: cs = 28; goto _test_eof;
-	_test_eof29: cs = 29; goto _test_eof;
-	_test_eof30: cs = 30; goto _test_eof;
-	_test_eof31: cs = 31; goto _test_eof;
-	_test_eof32: cs = 32; goto _test_eof;
-	_test_eof40: cs = 40; goto _test_eof;
+	_test_eof35: cs = 35; goto _test_eof;
 
 	_test_eof: {}
 	_out: {}

@@ -103,13 +103,13 @@ enum frame_scan_verdict frame_scan_feed(struct frame_scan *scan, const uint8_t *
     last = 0x00..0x7f;
     varint = ( more{0,8} last | more{9} 0x00..0x01 ) $digit;
 
-    # A key has 32 bits; the decoder behind us reads it from at most five bytes.
-    key    = ( more{0,3} last | more{4} 0x00..0x0f ) $digit;
+    # Keys and lengths have 32 bits; the decoder behind us reads them from at most five bytes.
+    short  = ( more{0,3} last | more{4} 0x00..0x0f ) $digit;
 
     # message: { key value }, where the key says which of these the value is
-    main    := key    @{ fgoto *prescan_after_key(scan, AT); };
+    main    := short  @{ fgoto *prescan_after_key(scan, AT); };
     number  := varint @{ fgoto *prescan_after_number(scan, AT); };
-    length  := varint @{ fgoto *prescan_after_length(scan, AT); };
+    length  := short  @{ fgoto *prescan_after_length(scan, AT); };
     data    := ( any $data )*;
     text    := ( ( character - 0x00 ) $text_byte @text_character )*;
 
