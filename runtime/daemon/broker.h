@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The objects of one broker, wired together. The steps of its life are in daemon.c. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "backend/backends.h"
+#include "control/control.h"
+#include "daemon/daemon.h"
+#include "daemon/drain.h"
+#include "daemon/singleton.h"
+#include "daemon/startup.h"
+#include "fsm/fsm.h"
+#include "hello/hello.h"
+#include "loop/loop.h"
+#include "ops/admin.h"
+#include "service/endpoint.h"
+#include "service/identity.h"
+#include "service/store.h"
+
+struct broker {
+    const struct daemon_config *config; /* borrowed */
+    struct startup_limits limits;
+    char user_hash[IDENTITY_HASH_SIZE];
+    char runtime_dir[ENDPOINT_DIR_SIZE]; /* the user's `broker` directory; "": it cannot be named */
+    char canonical_path[ENDPOINT_PATH_SIZE];
+    const char *socket_path;
+    struct instance_id name; /* what the broker calls itself */
+    nsec_t started_nsec;
+
+    struct loop loop;
+    struct fsm_world world;
+    struct loop_signals signals;
+    struct singleton singleton;
+    struct store store;
+    struct backends backends;
+    struct hello hello;
+    struct control *control;
+    struct admin admin;
+    struct drain drain;
+    struct drain_config drain_config;
+    /* which of them stand */
+    bool has_loop, has_world, has_signals, has_store, has_backends, has_hello;
+    bool is_interrupted; /* told to end before it was ready */
+};
+
+/* Loop, machines, signals. 0 or a negative errno. */
+int broker_init_base(struct broker *broker);
+
+/* Definitions and backends (not for DAEMON_ONCE). 0 or a negative errno. */
+int broker_init_backends(struct broker *broker);
+
+/* Hello, admin, control socket: needs the bound socket; clients are served from the next turn on. */
+int broker_init_control(struct broker *broker);
+
+/* Takes everything down in the opposite order. Accepts one that is half built. */
+void broker_deinit(struct broker *broker);
