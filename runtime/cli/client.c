@@ -188,7 +188,7 @@ int client_ask(int fd, uint32_t lane, const ProtobufCMessage *payload, nsec_t de
 
     envelope_request(&frame, lane, (struct slice){0});
     frame.request_id = 1;
-    r = envelope_pack_message(&request, &frame, payload, (struct slice){0});
+    r = envelope_pack_message(&request, &frame, payload);
     if (r < 0) {
         return error_trace(r);
     }

@@ -83,7 +83,7 @@ static void check_exchange(struct broker *broker, const char *request_hex, const
     check_int(admin_answer(&broker->admin, (AdminRequest *)request, &reply), 0);
     admin_reply_message(&reply, &message);
     envelope_response_to(&response, frame, (struct slice){0});
-    check_int(envelope_pack_message(&out, &response, MESSAGE_OF(&message), (struct slice){0}), 0);
+    check_int(envelope_pack_message(&out, &response, MESSAGE_OF(&message)), 0);
     check_int(out.size, want_size);
     check_mem(out.data, want, want_size < out.size ? want_size : out.size);
     buffer_deinit(&out);
