@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/sys.h"
 #include "cli/options.h"
 #include "daemon/startup.h"
 
-static int run(char *const *argv)
+static int run(const char *const *argv)
 {
     struct options options;
 
@@ -45,7 +46,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", text);
         exit(EXIT_STATUS_FAILED);
     }
-    status = run(argc > 0 ? argv + 1 : argv);
+    log_set_level(LOG_ERROR); /* commands speak for themselves; a daemon opens the log as its user wants it */
+    status = run((const char *const *)(argc > 0 ? argv + 1 : argv));
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_STATUS_OK) {
         fputs("standard output could not be written\n", stderr);
         status = EXIT_STATUS_FAILED;

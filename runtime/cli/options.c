@@ -125,7 +125,7 @@ static bool is_value(const char *word)
 }
 
 /* Copies @argv to the parser's words without --socket. */
-static int take_socket(struct parser *parser, char *const *argv)
+static int take_socket(struct parser *parser, const char *const *argv)
 {
     struct options *options = parser->options;
 
@@ -157,7 +157,7 @@ static int take_socket(struct parser *parser, char *const *argv)
     return 0;
 }
 
-static int check_words(struct parser *parser, char *const *argv)
+static int check_words(struct parser *parser, const char *const *argv)
 {
     size_t n = 0;
 
@@ -301,7 +301,7 @@ static int check_operands(struct parser *parser)
     return 0;
 }
 
-int options_parse(char *const *argv, FILE *out, FILE *err, struct options *ret_options)
+int options_parse(const char *const *argv, FILE *out, FILE *err, struct options *ret_options)
 {
     struct parser parser = {.options = ret_options};
     int r;

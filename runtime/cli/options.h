@@ -86,7 +86,7 @@ enum {
  * Reads @argv (without the name of the program; ends with NULL). @out and @err are where the command will write;
  * mistakes are told on @err. 0, or OPTIONS_E_*. *@ret_options borrows from @argv.
  */
-int options_parse(char *const *argv, FILE *out, FILE *err, struct options *ret_options);
+int options_parse(const char *const *argv, FILE *out, FILE *err, struct options *ret_options);
 
 /* Value of @option, the first one given ("" for a flag); NULL: not given. */
 const char *options_get(const struct options *options, enum option option);

@@ -15,7 +15,7 @@ struct reading {
     int result;
 };
 
-static void read_line(struct reading *reading, char *const *argv)
+static void read_line(struct reading *reading, const char *const *argv)
 {
     FILE *out = open_memstream(&reading->out_text, &reading->out_size);
     FILE *err = open_memstream(&reading->err_text, &reading->err_size);
@@ -32,9 +32,9 @@ static void reading_deinit(struct reading *reading)
     free(reading->err_text);
 }
 
-#define ARGV(...) ((char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define ARGV(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-static void check_refused(char *const *argv, const char *err, bool shows_help)
+static void check_refused(const char *const *argv, const char *err, bool shows_help)
 {
     struct reading reading = {0};
 
@@ -46,7 +46,7 @@ static void check_refused(char *const *argv, const char *err, bool shows_help)
     reading_deinit(&reading);
 }
 
-static void check_accepted(char *const *argv, const char *command, struct reading *ret)
+static void check_accepted(const char *const *argv, const char *command, struct reading *ret)
 {
     *ret = (struct reading){0};
     read_line(ret, argv);
@@ -98,7 +98,7 @@ static void test_no_command(void)
 
 static void test_help_and_version(void)
 {
-    static char *const lines[][3] = {{"--help", NULL}, {"-h", NULL}, {"--version", NULL}, {"-V", NULL}};
+    static const char *const lines[][3] = {{"--help", NULL}, {"-h", NULL}, {"--version", NULL}, {"-V", NULL}};
 
     for (size_t i = 0; i < 4; i++) {
         struct reading reading = {0};
@@ -179,17 +179,17 @@ static void test_every_admin_command_knows_json(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct reading reading;
 
-        check_accepted(ARGV((char *)(uintptr_t)names[i], "--json", "--effective"), names[i], &reading);
+        check_accepted(ARGV(names[i], "--json", "--effective"), names[i], &reading);
         reading_deinit(&reading);
     }
 }
 
 static void test_argument_limits(void)
 {
-    char *argv[OPTIONS_ARGUMENTS_MAX + 2];
+    const char *argv[OPTIONS_ARGUMENTS_MAX + 2];
 
     for (size_t i = 0; i <= OPTIONS_ARGUMENTS_MAX; i++) {
-        argv[i] = (char *)(uintptr_t) "status";
+        argv[i] = "status";
     }
     argv[OPTIONS_ARGUMENTS_MAX + 1] = NULL;
     check_refused(argv, "more than 256 arguments\n", false);

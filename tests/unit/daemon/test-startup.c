@@ -137,7 +137,7 @@ static void test_limits(void)
 
 static void test_crash_dir(void)
 {
-    char text[STARTUP_TEXT_MAX], path[256], file[256];
+    char text[STARTUP_TEXT_MAX], path[300], file[256];
     struct stat st;
 
     snprintf(path, sizeof(path), "%s/a/b/c", check_tmpdir());

@@ -142,9 +142,10 @@ static void test_unsupported(void)
 static void test_shutdown(void)
 {
     struct broker broker;
-    AdminRequest request = RUNNING_PROCESS__BROKER__V1__ADMIN_REQUEST__INIT;
+    AdminRequest request;
     struct admin_reply reply = {0};
 
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
     broker_init(&broker);
     check_exchange(&broker, "01 0f 00 00 00 08 01 18 81 da 02 22 05 08 15 28 90 4e 28 01",
                    "01 2f 00 00 00 08 01 10 01 18 81 da 02 22 23 12 15 62 72 6f 6b 65 72 20 73 68 75 74 74 69 6e 67 20"
@@ -164,10 +165,11 @@ static void test_shutdown(void)
 static void test_long_strings(void)
 {
     struct broker broker;
-    AdminRequest request = RUNNING_PROCESS__BROKER__V1__ADMIN_REQUEST__INIT;
+    AdminRequest request;
     struct admin_reply reply = {0};
     char text[4098];
 
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
     broker_init(&broker);
     memset(text, 'a', sizeof(text));
     text[4097] = 0;
@@ -183,9 +185,10 @@ static void test_long_strings(void)
 
 static void check_status(struct broker *broker, bool json, const char *want, const char *content_type)
 {
-    AdminRequest request = RUNNING_PROCESS__BROKER__V1__ADMIN_REQUEST__INIT;
+    AdminRequest request;
     struct admin_reply reply = {0};
 
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
     request.verb = ADMIN_VERB(STATUS);
     request.json = json;
     check_int(admin_answer(&broker->admin, &request, &reply), 0);
@@ -249,12 +252,13 @@ static void test_rows_sorted(void)
         {.service = "c", .version = "1.0.0", .instance = "shared"},
         {.service = "a", .version = "2.0.0", .instance = "shared", .exe_hash = {1}},
     };
-    AdminRequest request = RUNNING_PROCESS__BROKER__V1__ADMIN_REQUEST__INIT;
+    AdminRequest request;
     struct admin_reply reply = {0};
     struct broker broker;
     json_t *document;
     size_t order[] = {2, 3, 1, 5, 0};
 
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
     broker_init(&broker);
     for (size_t i = 0; i < 6; i++) {
         broker.rows[i] = (struct backend_row){
