@@ -1,0 +1,2 @@
+# A child that died is reaped.
+s/^(do +bury_child += )reap_child /\1/

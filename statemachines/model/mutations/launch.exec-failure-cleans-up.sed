@@ -1,0 +1,2 @@
+# An exec that failed gives everything back.
+s/^(  exec_failed .*)give_back /\1/

@@ -1,0 +1,2 @@
+# A lock held elsewhere answers the waiters.
+s/^(  lock_busy .*)answer\(in_progress\) /\1/

@@ -1,0 +1,2 @@
+# The outcome is reported.
+/^state reaping/,$ s/^(  child_exit .*) report\(failed\)/\1/
