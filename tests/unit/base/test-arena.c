@@ -68,6 +68,9 @@ static void test_limit(void)
     struct arena arena;
 
     arena_init(&arena, NULL, 0, 100);
+    check(arena_alloc(&arena, 10) != NULL);
+    check_int(arena.left, 90); /* no more is taken from the heap than may be handed out */
+    arena_reset(&arena);
     check(arena_alloc(&arena, 100) != NULL);
     check(arena_alloc(&arena, 1) == NULL);
     check(arena.over_limit);

@@ -254,6 +254,36 @@ static void test_bytes_behind_the_end(void)
     check_int(prescan_feed(&scan, (const uint8_t *)"\x08\x01", 2), PRESCAN_E_MALFORMED);
 }
 
+static char heard[256];
+
+static void hear_number(void *owner, const ProtobufCFieldDescriptor *field, uint64_t value)
+{
+    check(owner == heard);
+    snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%s=%llu ", field->name, (unsigned long long)value);
+}
+
+static void hear_begin(void *owner, const ProtobufCFieldDescriptor *field, uint64_t size)
+{
+    snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%s/%llu:", field->name, (unsigned long long)size);
+}
+
+static void hear_bytes(void *owner, const ProtobufCFieldDescriptor *field, const uint8_t *bytes, size_t size)
+{
+    snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%.*s ", (int)size, (const char *)bytes);
+}
+
+static void test_listener(void)
+{
+    static const struct prescan_sink sink = {hear_number, hear_begin, hear_bytes, heard};
+    /* pid, unknown varint, unknown bytes, endpoint{path}, exe_path, boot_id (empty), exe_hash */
+    struct sample in = sample_hex("08 92 21 f8 07 05 fa 07 01 61 22 04 12 02 2f 78 12 02 2f 62 32 00 4a 01 11");
+    struct prescan scan;
+
+    prescan_init(&scan, message_descriptor(MESSAGE_DAEMON_PROCESS), in.size, PRESCAN_FIELDS_MAX, &sink);
+    check_int(prescan_feed(&scan, in.bytes, in.size), 0);
+    check_str(heard, "pid=4242 exe_path/2:/ b boot_id/0:");
+}
+
 /* Depth of @type, and no field that could have two wire types. */
 static unsigned int measure(const ProtobufCMessageDescriptor *type)
 {
@@ -312,5 +342,6 @@ CHECK_PROGRAM("wire/prescan", {"what a decoder must accept", test_accepted},
               {"strings that are refused", test_malformed_strings},
               {"256 top-level fields from a socket, any number from a file", test_field_count},
               {"bytes behind the end", test_bytes_behind_the_end},
+              {"a listener hears known fields of the top level", test_listener},
               {"the schemas fit the machine: depth, one wire type a field", test_schemas_fit},
               {"frozen messages pass, each of their prefixes is incomplete", test_golden_prefixes})

@@ -145,6 +145,16 @@ static void test_long_then_short(void)
     free(body);
 }
 
+static void test_value_that_ends_inside_a_character(void)
+{
+    static uint8_t body[16384];
+
+    memset(body, 'a', sizeof(body));
+    memcpy(body, "\x42\x01\xc3\xa8", 4); /* a8 would complete the character, and text follows */
+    check_int(feed(body, sizeof(body), 64), PRESCAN_E_MALFORMED);
+    check_int(skim.traceparent.filled, 1); /* not a byte beyond the announced size */
+}
+
 static void test_flood(void)
 {
     size_t size = 16 << 20, fed = 0;
@@ -168,4 +178,5 @@ CHECK_PROGRAM("wire/skim", {"what an answer needs is remembered", test_every_fie
               {"absent fields are defaults", test_absent_fields}, {"of several values the last", test_last_wins},
               {"malformed bodies", test_malformed}, {"bodies up to 16 MiB, trace values up to 4 KiB", test_long_bodies},
               {"a value that is too long is forgotten as a whole", test_long_then_short},
+              {"a value that ends inside a character", test_value_that_ends_inside_a_character},
               {"a flood of fields", test_flood})
