@@ -263,6 +263,9 @@ int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waite
         *ret_identity = identity;
         return 0;
     }
+    if (!waiter) {
+        return EXE_HASH_E_WAIT;
+    }
     LIST_FOREACH (job, &cache->jobs, entry) {
         if (exe_identity_equal(&job->wanted, &identity)) {
             break;

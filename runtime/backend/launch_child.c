@@ -378,6 +378,9 @@ enum launch_event launch_verify_child(struct launch *launch)
     int r;
 
     r = process_exe_path(launch->pid, &launch->exe_path);
+    if (r == -ENOENT || r == -ESRCH) {
+        return 0; /* only a process on its way out has no executable: its exit is the event to come */
+    }
     if (r < 0) {
         return unverified(launch, "the path of the backend's executable cannot be read", r);
     }
@@ -385,18 +388,16 @@ enum launch_event launch_verify_child(struct launch *launch)
         return unverified(launch, "the backend runs another executable than was launched", 0);
     }
     r = compare_file(launch);
-    if (r <= 0) {
-        return unverified(launch, "the backend's executable is not the file that was hashed", r);
+    if (r == 0) {
+        return unverified(launch, "the backend's executable is not the file that was hashed", 0);
     }
-    r = process_start_ticks(launch->pid, &launch->start_ticks);
-    if (r < 0) {
-        return unverified(launch, "the start time of the backend cannot be read", r);
+    if (r > 0) {
+        r = process_start_ticks(launch->pid, &launch->start_ticks);
     }
-    r = process_is_running(launch->pidfd);
-    if (r <= 0) {
-        return unverified(launch, "the backend exited while it was verified", r);
+    if (r == -ENOENT || r == -ESRCH || process_is_running(launch->pidfd) == 0) {
+        return 0;
     }
-    return LAUNCH_EVENT_VERIFIED;
+    return r < 0 ? unverified(launch, "the backend cannot be looked at", r) : LAUNCH_EVENT_VERIFIED;
 }
 
 static void on_probed(void *owner, enum prober_outcome outcome)
