@@ -9,6 +9,7 @@
 #include "control/pool.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -43,9 +44,14 @@ static size_t round_up(size_t size)
     return rounded;
 }
 
+static bool fits(const struct pool *pool, size_t size)
+{
+    return pool->used < pool->max && size <= pool->max - pool->used;
+}
+
 int pool_reserve(struct pool *pool, size_t size)
 {
-    if (pool->used >= pool->max || size > pool->max - pool->used) {
+    if (size > POOL_PIECE && !fits(pool, size)) {
         return POOL_E_FULL;
     }
     pool->used += size;
@@ -81,7 +87,7 @@ int pool_take(struct pool *pool, size_t size, uint8_t **ret_memory, size_t *ret_
     size_t rounded = round_up(size);
     uint8_t *memory;
 
-    if (pool->used >= pool->max || rounded > pool->max - pool->used) {
+    if (!fits(pool, rounded)) {
         return POOL_E_FULL;
     }
     if (rounded == POOL_PIECE) {

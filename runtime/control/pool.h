@@ -39,6 +39,9 @@ int pool_take_piece(struct pool *pool, uint8_t **ret_memory, size_t *ret_size);
 /* Gives back what these gave, with its real size. NULL is harmless. */
 void pool_give(struct pool *pool, uint8_t *memory, size_t size);
 
-/* Counts @size bytes that come from elsewhere. 0 or POOL_E_FULL. pool_release() ends it. */
+/*
+ * Counts @size bytes of an answer that come from elsewhere; up to a piece whatever the total is. 0 or POOL_E_FULL.
+ * pool_release() ends it.
+ */
 int pool_reserve(struct pool *pool, size_t size);
 void pool_release(struct pool *pool, size_t size);

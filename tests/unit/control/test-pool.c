@@ -37,13 +37,15 @@ static void test_total(void)
     check_int(pool_take(&pool, 8192, &b, &b_size), POOL_E_FULL);
     check_int(pool_take(&pool, 4096, &b, &b_size), 0);
     check_int(pool_take(&pool, 1, &c, &c_size), POOL_E_FULL);
-    check_int(pool_reserve(&pool, 1), POOL_E_FULL);
+    check_int(pool_reserve(&pool, 4097), POOL_E_FULL);
+    check_int(pool_reserve(&pool, 4096), 0);
+    pool_release(&pool, 4096);
     check_int(pool_take_piece(&pool, &c, &c_size), 0);
     check_int(pool.used, 16384);
     pool_give(&pool, c, c_size);
     pool_give(&pool, a, a_size);
     check_int(pool_reserve(&pool, 8192), 0);
-    check_int(pool_reserve(&pool, 1), POOL_E_FULL);
+    check_int(pool_take(&pool, 1, &c, &c_size), POOL_E_FULL);
     pool_release(&pool, 8192);
     pool_give(&pool, b, b_size);
     check_int(pool.used, 0);
