@@ -47,6 +47,11 @@ static bool is_waiting(struct rig *which)
     return which->hello.hello.n_waiting > 0;
 }
 
+static bool is_launching(struct rig *which)
+{
+    return is_waiting(which) && backends_count_launching(&which->hello.backends) > 0;
+}
+
 /* A service whose backend starts but never listens. */
 static void define_never(struct rig *which)
 {
@@ -499,7 +504,7 @@ static void test_waiter_hangs_up(void)
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, NULL);
     define_never(&rig);
     fd = ask_never();
-    check(rig_wait(&rig, is_waiting));
+    check(rig_wait(&rig, is_launching));
     rig_settle(&rig);
     close(fd);
     check(rig_wait(&rig, is_empty));
