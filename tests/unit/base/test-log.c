@@ -92,7 +92,8 @@ static void test_json(void)
     check_str(member(object, "trace_id"), "abc");
     check_int(json_integer_value(json_object_get(object, "connection_id")), 7);
     check_int(json_integer_value(json_object_get(object, "peer_pid")), 99);
-    check_int(json_object_size(object), 13);
+    check_int(json_integer_value(json_object_get(object, "frame_request_id")), INT64_MAX);
+    check_int(json_object_size(object), 14);
     json_decref(object);
 
     log_set_instance(NULL);
