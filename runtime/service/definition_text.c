@@ -93,6 +93,8 @@ static bool mend_token(struct driver *driver, struct text_token *token)
     case TOKEN_COMMENT:
         return false;
     case TOKEN_BAD_BYTES:
+        if (parser->is_lost)
+            return false;
         if (first >= 0x80)
             text_report_add(parser->report, parser->text, TEXT_FAULT_BYTE, false, token->offset, token->text.size,
                             "%s may stand in strings and comments only",
