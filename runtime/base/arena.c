@@ -2,8 +2,8 @@
 
 /*
  * The arena hands out the caller's block from front to back and then takes chunks from the heap, each at least as large
- * as all before together, so that their number stays logarithmic. `used` counts what was handed out and is compared with
- * the limit before anything is allocated. It deliberately cannot free a single object and never moves one.
+ * as all before together, so that their number stays logarithmic. `used` counts what was handed out and is compared
+ * with the limit before anything is allocated. It deliberately cannot free a single object and never moves one.
  */
 
 #include <stdalign.h>

@@ -50,19 +50,21 @@ enum {
 
 /* Told about known top-level fields in the order in which they arrive, before the message is known to be right. */
 struct prescan_sink {
-    void (*number)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t value); /* a varint */
-    void (*begin)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t size);   /* a string of @size bytes … */
-    void (*bytes)(void *owner, const ProtobufCFieldDescriptor *field, const uint8_t *bytes, size_t size); /* … in pieces */
+    /* a varint */
+    void (*number)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t value);
+    /* a string of @size bytes, which then come in pieces */
+    void (*begin)(void *owner, const ProtobufCFieldDescriptor *field, uint64_t size);
+    void (*bytes)(void *owner, const ProtobufCFieldDescriptor *field, const uint8_t *bytes, size_t size);
     void *owner;
 };
 
 struct prescan {
     int state;
-    uint8_t depth; /* index of the message that is being read */
-    uint8_t shift; /* weight of the next varint byte */
+    uint8_t depth;                         /* index of the message that is being read */
+    uint8_t shift;                         /* weight of the next varint byte */
     const ProtobufCFieldDescriptor *known; /* row of the current field in the field table, or NULL */
-    uint64_t number; /* value of the current varint */
-    uint64_t left;   /* bytes of the current value still to come */
+    uint64_t number;                       /* value of the current varint */
+    uint64_t left;                         /* bytes of the current value still to come */
     uint64_t position;
     uint32_t fields; /* top-level fields so far */
     uint32_t fields_max;

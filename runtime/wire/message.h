@@ -69,8 +69,8 @@ const char *message_name(enum message_type type);
 size_t message_budget(enum message_type type, size_t size);
 
 /*
- * Scans @bytes and unpacks them as @type into @arena. Unknown fields are dropped. The result lives as long as the arena's contents and holds no
- * pointer into @bytes; it is never freed by itself. @arena may already hold other things.
+ * Scans @bytes and unpacks them as @type into @arena. Unknown fields are dropped. The result lives as long as the
+ * arena's contents and holds no pointer into @bytes; it is never freed by itself. @arena may already hold other things.
  * 0; MESSAGE_E_MALFORMED (what was allocated stays until the arena is reset); -ENOMEM from the heap or from the
  * arena's own limit where that is below the budget.
  */

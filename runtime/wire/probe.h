@@ -17,18 +17,18 @@
 /* Checks of an answer in their order (spec 03 §5.4); the first that fails is the verdict. */
 enum probe_fault {
     PROBE_OK,
-    PROBE_FRAME,      /* body is not a Frame */
-    PROBE_VERSION,    /* envelope_version */
+    PROBE_FRAME,   /* body is not a Frame */
+    PROBE_VERSION, /* envelope_version */
     PROBE_KIND,
     PROBE_LANE,
     PROBE_REQUEST_ID,
     PROBE_ENCODING,
-    PROBE_SHORT,      /* payload shorter than a nonce; in a request: not exactly one */
-    PROBE_NONCE,      /* another nonce */
-    PROBE_IDENTITY,   /* behind the nonce is no DaemonProcess */
+    PROBE_SHORT,    /* payload shorter than a nonce; in a request: not exactly one */
+    PROBE_NONCE,    /* another nonce */
+    PROBE_IDENTITY, /* behind the nonce is no DaemonProcess */
     PROBE_NO_ENDPOINT,
-    PROBE_ALGORITHM,  /* not "blake3" */
-    PROBE_HASH,       /* not 32 bytes */
+    PROBE_ALGORITHM, /* not "blake3" */
+    PROBE_HASH,      /* not 32 bytes */
     /* comparison with the expected identity */
     PROBE_OTHER_PID,
     PROBE_OTHER_EXE_PATH,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Frozen numbers of protocol v1: framing, caps, lanes (spec 01 §1, §3). Enumerations of the schemas come from proto/. */
+/* Frozen numbers of protocol v1: framing, caps, lanes (spec 01 §1, §3). Enumerations of the schemas come from proto/.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,8 +24,8 @@
 #define LANE_ADMIN 0xAD01u
 #define LANE_PROBE 0xB232u
 #define LANE_HANDOFF 0xD0FFu
-#define LANE_LIFECYCLE 0x4C43u     /* broker to backend only, spec 03 §12.3 */
-#define LANE_SESSION_NEXT 0x5350u  /* reserved for the next protocol generation, never served */
+#define LANE_LIFECYCLE 0x4C43u    /* broker to backend only, spec 03 §12.3 */
+#define LANE_SESSION_NEXT 0x5350u /* reserved for the next protocol generation, never served */
 #define LANE_ZCCACHE 0x7A63u
 #define LANE_CLUD 0x7C4Cu
 #define LANE_FBUILD 0x7EB1u
@@ -35,7 +36,7 @@
 #define LANE_PRIVATE_LAST 0xFFFFu
 
 /* The lanes that a broker and its backends speak themselves: exactly the four of spec 01 §3. */
-#define LANE_IS_FIRST_PARTY(id) \
+#define LANE_IS_FIRST_PARTY(id)                                                                                        \
     ((id) == LANE_CONTROL || (id) == LANE_ADMIN || (id) == LANE_PROBE || (id) == LANE_HANDOFF)
 #define LANE_IS_CONSUMER(id) ((id) >= LANE_CONSUMER_FIRST && (id) <= LANE_CONSUMER_LAST)
 #define LANE_IS_PRIVATE(id) ((id) >= LANE_PRIVATE_FIRST && (id) <= LANE_PRIVATE_LAST)

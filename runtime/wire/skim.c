@@ -60,8 +60,7 @@ static void skim_bytes(void *owner, const ProtobufCFieldDescriptor *field, const
 
 void skim_init(struct skim *skim, uint32_t body_size)
 {
-    skim->sink =
-        (struct prescan_sink){.number = skim_number, .begin = skim_begin, .bytes = skim_bytes, .owner = skim};
+    skim->sink = (struct prescan_sink){.number = skim_number, .begin = skim_begin, .bytes = skim_bytes, .owner = skim};
     skim->payload_protocol = 0;
     skim->request_id = 0;
     skim_forget(&skim->traceparent);
@@ -76,7 +75,6 @@ int skim_feed(struct skim *skim, const uint8_t *bytes, size_t size)
 
 struct envelope_echo skim_echo(const struct skim *skim)
 {
-    return (struct envelope_echo){.request_id = skim->request_id,
-                                  .traceparent = skim->traceparent.text,
-                                  .tracestate = skim->tracestate.text};
+    return (struct envelope_echo){
+        .request_id = skim->request_id, .traceparent = skim->traceparent.text, .tracestate = skim->tracestate.text};
 }

@@ -31,7 +31,8 @@ struct skim {
 /* Starts with the first byte of a body of @body_size bytes. @skim must not move while in use. */
 void skim_init(struct skim *skim, uint32_t body_size);
 
-/* The next @size bytes, never more than the body has left. 0: body complete and a Frame; PRESCAN_E_MORE; PRESCAN_E_MALFORMED. */
+/* The next @size bytes, never more than the body has left. 0: body complete and a Frame; PRESCAN_E_MORE;
+ * PRESCAN_E_MALFORMED. */
 int skim_feed(struct skim *skim, const uint8_t *bytes, size_t size);
 
 /* Complete and right: what to echo. Values longer than TRACE_ECHO_MAX are left empty. Borrows from @skim. */

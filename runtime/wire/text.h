@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Forms of text that the protocol knows: machines of grammar/text.rl. Bytes in, a verdict out; nothing is normalised. */
+/* Forms of text that the protocol knows: machines of grammar/text.rl. Bytes in, a verdict out; nothing is normalised.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/slice.h"
 
-#define NAME_SIZE_MAX 64u           /* bytes of a service or instance name */
-#define HELLO_VERSION_SIZE_MAX 64u  /* bytes of a version in a Hello; elsewhere there is no limit */
+#define NAME_SIZE_MAX 64u          /* bytes of a service or instance name */
+#define HELLO_VERSION_SIZE_MAX 64u /* bytes of a version in a Hello; elsewhere there is no limit */
 #define TRACESTATE_SIZE_MAX 512u
 
 enum name_fault {

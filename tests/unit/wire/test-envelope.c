@@ -190,9 +190,9 @@ static void test_parts(void)
     check_mem(buffer.data, "\x01\x06\x00\x00\x00\x08\x01\x10\x01\x28\x09", 11);
     buffer_clear(&buffer);
     reply.exit_code = 5;
-    check_int(envelope_pack_parts(&buffer, &frame,
-                                  &(struct envelope_payload){
-                                      .head = SLICE("he"), .message = MESSAGE_OF(&reply), .tail = SLICE("ta")}),
+    check_int(envelope_pack_parts(
+                  &buffer, &frame,
+                  &(struct envelope_payload){.head = SLICE("he"), .message = MESSAGE_OF(&reply), .tail = SLICE("ta")}),
               0);
     check_int(buffer.size, sizeof(want));
     check_mem(buffer.data, want, sizeof(want));
@@ -248,7 +248,8 @@ static void test_three_frames_back_to_back(void)
         size_t consumed = 0;
 
         arena_init(&arena, block, sizeof(block), SIZE_MAX);
-        check_int(envelope_try_decode((struct slice){(const char *)bytes + at, size - at}, &arena, &frame, &consumed), 0);
+        check_int(envelope_try_decode((struct slice){(const char *)bytes + at, size - at}, &arena, &frame, &consumed),
+                  0);
         check_fatal(frame != NULL);
         check(frame->request_id == ids[i]);
         at += consumed;
@@ -273,5 +274,5 @@ CHECK_PROGRAM("wire/envelope", {"faults are found in the order version, kind, la
               {"constructors fill what they say", test_constructors}, {"lanes and their ranges", test_lanes},
               {"a body of 16 MiB is written, one byte more is not", test_writer_limit},
               {"a full buffer is left as it was", test_buffer_limit}, {"payloads in parts", test_parts},
-              {"incremental decoder", test_try_decode},
-              {"three frames back to back", test_three_frames_back_to_back}, {"no memory", test_out_of_memory})
+              {"incremental decoder", test_try_decode}, {"three frames back to back", test_three_frames_back_to_back},
+              {"no memory", test_out_of_memory})

@@ -173,7 +173,8 @@ static void test_refused(void)
     check_refusal("refused-fd-pressure", "broker is low on file descriptors; retry shortly", ERROR_CODE(FD_PRESSURE),
                   1000, 41);
     check_refusal("refused-framing-version", "unsupported framing version", ERROR_CODE(VERSION_UNSUPPORTED), 0, 0);
-    check_refusal("refused-envelope-version", "frame envelope_version is not v1", ERROR_CODE(VERSION_UNSUPPORTED), 0, 0);
+    check_refusal("refused-envelope-version", "frame envelope_version is not v1", ERROR_CODE(VERSION_UNSUPPORTED), 0,
+                  0);
 }
 
 static void check_admin_request(const char *name, int verb, bool json, uint64_t drain_ms)

@@ -130,9 +130,12 @@ static void test_ordinary_messages_need_no_heap(void)
         enum message_type type;
         bool framed;
     } rows[] = {
-        {"hello-minimal", MESSAGE_FRAME, true},         {"hello-stock-client", MESSAGE_FRAME, true},
-        {"message-hello", MESSAGE_HELLO, false},        {"message-refused", MESSAGE_REFUSED, false},
-        {"probe-reply", MESSAGE_FRAME, true},           {"message-hello-reply", MESSAGE_HELLO_REPLY, false},
+        {"hello-minimal", MESSAGE_FRAME, true},
+        {"hello-stock-client", MESSAGE_FRAME, true},
+        {"message-hello", MESSAGE_HELLO, false},
+        {"message-refused", MESSAGE_REFUSED, false},
+        {"probe-reply", MESSAGE_FRAME, true},
+        {"message-hello-reply", MESSAGE_HELLO_REPLY, false},
         {"message-service-definition", MESSAGE_SERVICE_DEFINITION, false},
     };
 
@@ -142,7 +145,8 @@ static void test_ordinary_messages_need_no_heap(void)
 
         arena_deinit(&arena);
         arena_init(&arena, block, sizeof(block), SIZE_MAX);
-        check_int(message_unpack(rows[i].type, rows[i].framed ? sample_body(&in) : sample_slice(&in), &arena, &message), 0);
+        check_int(message_unpack(rows[i].type, rows[i].framed ? sample_body(&in) : sample_slice(&in), &arena, &message),
+                  0);
         check(arena.chunks == NULL);
     }
 }
@@ -214,7 +218,8 @@ static void test_floods_from_a_socket(void)
         char *bytes = flood(sizes[i], 0x58); /* unknown field 11 */
 
         arena_init(&arena, block, sizeof(block), SIZE_MAX);
-        check_int(message_unpack(MESSAGE_FRAME, (struct slice){bytes, sizes[i]}, &arena, &message), MESSAGE_E_MALFORMED);
+        check_int(message_unpack(MESSAGE_FRAME, (struct slice){bytes, sizes[i]}, &arena, &message),
+                  MESSAGE_E_MALFORMED);
         check_int(arena.used, 0);
         arena_deinit(&arena);
         free(bytes);

@@ -317,8 +317,10 @@ static void test_golden_prefixes(void)
         const char *name;
         enum message_type type;
     } rows[] = {
-        {"message-frame", MESSAGE_FRAME},           {"message-hello", MESSAGE_HELLO},
-        {"message-refused", MESSAGE_REFUSED},       {"message-hello-reply", MESSAGE_HELLO_REPLY},
+        {"message-frame", MESSAGE_FRAME},
+        {"message-hello", MESSAGE_HELLO},
+        {"message-refused", MESSAGE_REFUSED},
+        {"message-hello-reply", MESSAGE_HELLO_REPLY},
         {"message-cache-manifest", MESSAGE_CACHE_MANIFEST},
         {"message-service-definition", MESSAGE_SERVICE_DEFINITION},
     };

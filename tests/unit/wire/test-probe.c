@@ -14,7 +14,8 @@ static struct arena arena;
 static struct buffer buffer;
 static alignas(16) uint8_t block[MESSAGE_ARENA_BLOCK];
 static uint8_t nonce[PROBE_NONCE_SIZE], hash[PROBE_HASH_SIZE], sha256[PROBE_HASH_SIZE];
-static char exe_path[] = "/opt/toy/1.0.0/toyd", boot_id[] = "3f1c2a4e-7b5d-4c8e-9a1b-0d2e4f6a8c10", algorithm[] = "blake3";
+static char exe_path[] = "/opt/toy/1.0.0/toyd", boot_id[] = "3f1c2a4e-7b5d-4c8e-9a1b-0d2e4f6a8c10",
+            algorithm[] = "blake3";
 static Endpoint endpoint;
 
 static DaemonProcess toyd(void)
@@ -113,7 +114,7 @@ static void test_request_checks(void)
 
 static enum probe_fault check_reply(struct slice body, DaemonProcess **ret)
 {
-    enum probe_fault fault = (enum probe_fault)-1;
+    enum probe_fault fault = (enum probe_fault) - 1;
 
     arena_deinit(&arena);
     arena_init(&arena, block, sizeof(block), SIZE_MAX);
@@ -220,7 +221,8 @@ static void spoil_version(Frame *reply, DaemonProcess *identity)
     reply->envelope_version = 0;
 }
 
-/* Each row is wrong in everything that the rows before it are wrong in, and in one thing more that is judged earlier. */
+/* Each row is wrong in everything that the rows before it are wrong in, and in one thing more that is judged earlier.
+ */
 static void test_order_of_reply_checks(void)
 {
     DaemonProcess *answered;
@@ -302,5 +304,5 @@ static void test_words(void)
 CHECK_PROGRAM("wire/probe", {"request bytes", test_request_bytes}, {"reply bytes", test_reply_bytes},
               {"requests are checked in order", test_request_checks}, {"a good reply", test_good_reply},
               {"replies are checked in order", test_order_of_reply_checks},
-              {"identities are compared in order", test_order_of_comparison},
-              {"no memory", test_no_memory}, {"every fault has words of its own", test_words})
+              {"identities are compared in order", test_order_of_comparison}, {"no memory", test_no_memory},
+              {"every fault has words of its own", test_words})
