@@ -272,6 +272,19 @@ static int connect_to(const char *path, int *ret_fd)
     return 0;
 }
 
+/* What is at the endpoint now. The first time that it is not the broker's socket any more, the owner is told. */
+static void notice(struct prober *prober, const struct socket_identity *current)
+{
+    prober->looked = *current;
+    if (prober->bound.ino == 0 || prober->is_taken_over || socket_identity_equal(current, &prober->bound)) {
+        return;
+    }
+    prober->is_taken_over = true;
+    if (prober->hooks->taken_over) {
+        prober->hooks->taken_over(prober->owner);
+    }
+}
+
 static enum prober_outcome try_later(struct prober *prober, const char *why)
 {
     snprintf(prober->why, sizeof(prober->why), "%s", why);
@@ -313,7 +326,8 @@ static enum prober_outcome dial(struct prober *prober)
         hang_up(prober);
         return try_later(prober, "the endpoint was replaced while it was dialled");
     }
-    prober->seen = prober->looked = after;
+    prober->seen = after;
+    notice(prober, &after);
     outcome = check_listener(prober);
     return outcome ? outcome : send_question(prober);
 }
@@ -387,13 +401,7 @@ static void on_watch(void *owner)
     if (socket_identity_equal(&current, &prober->looked)) {
         return;
     }
-    prober->looked = current;
-    if (!socket_identity_equal(&prober->bound, &nothing) && !prober->is_taken_over) {
-        prober->is_taken_over = true;
-        if (prober->hooks->taken_over) {
-            prober->hooks->taken_over(prober->owner);
-        }
-    }
+    notice(prober, &current);
     hang_up(prober);
     if (socket_identity_equal(&current, &nothing)) {
         return;

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "backend/exe_hash.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/blake3sum.h"
+#include "check.h"
+
+struct asker {
+    struct exe_hash_waiter waiter; /* first */
+    int n_told;
+    enum exe_hash_outcome outcome;
+    struct exe_identity identity;
+    uint8_t hash[32];
+};
+
+static void on_done(struct exe_hash_waiter *waiter, enum exe_hash_outcome outcome, const struct exe_identity *identity,
+                    const uint8_t *hash)
+{
+    struct asker *asker = (struct asker *)waiter;
+
+    asker->n_told++;
+    asker->outcome = outcome;
+    if (hash) {
+        asker->identity = *identity;
+        memcpy(asker->hash, hash, 32);
+    }
+}
+
+static int ask(struct exe_hash *cache, const char *path, struct asker *asker)
+{
+    memset(asker, 0, sizeof(*asker));
+    asker->waiter.done = on_done;
+    return exe_hash_get(cache, path, &asker->waiter, &asker->identity, asker->hash);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+
+    check_fatal(fd >= 0);
+    check_int(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void run_until_told(struct loop *loop, struct asker *asker)
+{
+    while (asker->n_told == 0) {
+        check_fatal(loop_turn(loop, true) == 0);
+    }
+}
+
+static void check_hash(const uint8_t *hash, const char *text)
+{
+    uint8_t wanted[32];
+
+    blake3_sum(text, strlen(text), wanted);
+    check_mem(hash, wanted, 32);
+}
+
+static void test_read_once(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker askers[40], later;
+    char path[512], link_path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    snprintf(link_path, sizeof(link_path), "%s/b", check_tmpdir());
+    write_file(path, "abc");
+    check_int(symlink(path, link_path), 0);
+    check_int(exe_hash_get(&cache, path, NULL, &later.identity, later.hash), EXE_HASH_E_WAIT);
+    for (int i = 0; i < 40; i++) {
+        check_int(ask(&cache, i % 2 ? path : link_path, &askers[i]), EXE_HASH_E_WAIT);
+    }
+    exe_hash_leave(&askers[5].waiter);
+    exe_hash_leave(&askers[5].waiter);
+    run_until_told(&loop, &askers[0]);
+    for (int i = 0; i < 40; i++) {
+        check_int(askers[i].n_told, i == 5 ? 0 : 1);
+        if (i != 5) {
+            check_int(askers[i].outcome, EXE_HASH_DONE);
+            check_hash(askers[i].hash, "abc");
+        }
+    }
+    check_int(cache.n_read, 1);
+    check_int(ask(&cache, link_path, &later), 0);
+    check_hash(later.hash, "abc");
+    exe_hash_deinit(&cache);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+static void test_change_is_seen(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker;
+    struct timespec times[2];
+    struct stat st;
+    char path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    write_file(path, "abc");
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(&loop, &asker);
+    check_int(stat(path, &st), 0);
+    /* same size, and the old mtime put back: the ctime still tells (once the clock of the file system has moved on) */
+    do {
+        write_file(path, "xyz");
+        times[0] = st.st_atim;
+        times[1] = st.st_mtim;
+        check_int(utimensat(AT_FDCWD, path, times, 0), 0);
+    } while (ask(&cache, path, &asker) == 0);
+    run_until_told(&loop, &asker);
+    check_hash(asker.hash, "xyz");
+    check_int(cache.n_read, 2);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+static void test_absent(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker;
+    char path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/fifo", check_tmpdir());
+    check_int(mkfifo(path, 0700), 0);
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_ABSENT);
+    check_int(ask(&cache, check_tmpdir(), &asker), EXE_HASH_E_ABSENT);
+    check_int(ask(&cache, "/does/not/exist", &asker), EXE_HASH_E_ABSENT);
+    check_int(ask(&cache, "", &asker), EXE_HASH_E_ABSENT);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+static void test_full(void)
+{
+    static struct asker askers[EXE_HASH_WAITERS_MAX + 1];
+    struct loop loop;
+    struct exe_hash cache;
+    char path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    write_file(path, "abc");
+    for (int i = 0; i < EXE_HASH_WAITERS_MAX; i++) {
+        check_int(ask(&cache, path, &askers[i]), EXE_HASH_E_WAIT);
+    }
+    check_int(ask(&cache, path, &askers[EXE_HASH_WAITERS_MAX]), EXE_HASH_E_FULL);
+    exe_hash_deinit(&cache); /* while it is being read */
+    check_int(askers[0].n_told, 0);
+    exe_hash_leave(&askers[0].waiter);
+    loop_deinit(&loop);
+}
+
+static void test_least_recently_used_goes(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct exe_identity identity = {.size = 1};
+    uint8_t hash[32] = {0};
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    for (uint64_t i = 0; i < EXE_HASH_ENTRIES_MAX; i++) {
+        identity.ino = i;
+        hash[0] = (uint8_t)i;
+        exe_hash_put(&cache, &identity, hash);
+    }
+    identity.ino = 0;
+    check(exe_hash_find(&cache, &identity, hash)); /* used: not the oldest any more */
+    identity.ino = 1000;
+    exe_hash_put(&cache, &identity, hash);
+    check_int(cache.n_entries, EXE_HASH_ENTRIES_MAX);
+    identity.ino = 1;
+    check(!exe_hash_find(&cache, &identity, hash));
+    identity.ino = 0;
+    check(exe_hash_find(&cache, &identity, hash));
+    identity.ino = 2;
+    check(exe_hash_find(&cache, &identity, hash));
+    check_int(hash[0], 2);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+CHECK_PROGRAM("backend/exe_hash", {"one read for all who ask", test_read_once},
+              {"a changed file is read again", test_change_is_seen}, {"no regular file", test_absent},
+              {"too many wait; deinit in between", test_full},
+              {"the least recently used goes", test_least_recently_used_goes})
