@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The n-th allocation fails, for every n: reading, copying, packing and formatting a definition, and looking one up,
+ * end with -ENOMEM (never with another verdict) and leave nothing behind (the sanitizer build sees to that).
+ */
+#include "check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "service/definition_format.h"
+#include "service/definition_text.h"
+#include "service/store.h"
+
+/* ------------------------------------------------------------------------------------------------ allocator */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define REAL(name) __interceptor_##name
+#else
+#define REAL(name) __libc_##name
+#endif
+void *REAL(malloc)(size_t size);
+void *REAL(calloc)(size_t n, size_t size);
+void *REAL(realloc)(void *block, size_t size);
+void *malloc(size_t size);
+void *calloc(size_t n, size_t size);
+void *realloc(void *block, size_t size);
+
+static long countdown = -1; /* allocations until one fails; negative: none does */
+
+static bool is_due(void)
+{
+    if (countdown < 0)
+        return false;
+    if (countdown > 0) {
+        countdown--;
+        return false;
+    }
+    errno = ENOMEM;
+    return true; /* and every later one too, until the countdown is reset */
+}
+
+void *malloc(size_t size)
+{
+    return is_due() ? NULL : REAL(malloc)(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return is_due() ? NULL : REAL(calloc)(n, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    return is_due() ? NULL : REAL(realloc)(block, size);
+}
+
+/* Runs @run with the first, the second … allocation failing until one run ends well. Returns the number of failures. */
+static long sweep(int (*run)(void))
+{
+    for (long n = 0; n < 10000; n++) {
+        int r;
+
+        countdown = n;
+        r = run();
+        if (countdown > 0) {
+            countdown = -1;
+            check_int(r, 0);
+            return n;
+        }
+        countdown = -1;
+        if (r != 0)
+            check_int(r, -ENOMEM);
+    }
+    check(false);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ what is run */
+
+static const char text[] = "service_name: \"tool\" binary_path: '/opt/tool' # comment\n"
+                           "version_allow_list: [\"1.0.0\", \"2.0.0\", '3.0.0']\n"
+                           "labels { # c\n key: \"b\" value: \"2\" } labels [{key: \"a\"}, {value: 'x'}]\n";
+
+static int run_text(void)
+{
+    struct definition *definition = NULL;
+    struct text_report report;
+    int r = definition_parse_text(SLICE("service_name: \"tool\" binary_path: \"/x\" labels { key: \"a\" }"
+                                        "version_allow_list: [\"1.0.0\", \"2.0.0\"]"),
+                                  "tool", &report, &definition);
+
+    definition_unref(definition);
+    return r;
+}
+
+static int run_round_trip(void)
+{
+    struct definition *definition = NULL, *again = NULL;
+    struct buffer packed, printed;
+    struct text_report report;
+    int r;
+
+    buffer_init(&packed, 1 << 16);
+    buffer_init(&printed, 1 << 16);
+    r = definition_parse_text(slice_from(text), NULL, &report, &definition);
+    if (r == 0)
+        r = definition_pack(definition, &packed);
+    if (r == 0)
+        r = definition_unpack(buffer_slice(&packed), &again);
+    if (r == 0)
+        r = definition_print(again, &printed);
+    buffer_deinit(&packed);
+    buffer_deinit(&printed);
+    definition_unref(definition);
+    definition_unref(again);
+    return r;
+}
+
+static int run_format(void)
+{
+    struct buffer out;
+    int r;
+
+    buffer_init(&out, 1 << 16);
+    r = definition_format_text(slice_from(text), &out);
+    buffer_deinit(&out);
+    return r;
+}
+
+static char dir[200];
+
+static int run_store(void)
+{
+    const struct definition *definition;
+    struct store_fault fault;
+    struct store store = {0};
+    int r;
+
+    r = store_init(&store, dir);
+    if (r == 0)
+        r = store_get(&store, SLICE("tool"), 1, &definition, &fault);
+    if (r == 0)
+        r = store_get(&store, SLICE("tool"), 1, &definition, &fault);
+    store_deinit(&store);
+    return r;
+}
+
+static void test_text(void)
+{
+    check(sweep(run_text) > 3);
+}
+
+static void test_round_trip(void)
+{
+    check(sweep(run_round_trip) > 5);
+}
+
+static void test_format(void)
+{
+    check(sweep(run_format) > 5);
+}
+
+static void test_store(void)
+{
+    char path[300];
+    FILE *file;
+
+    snprintf(dir, sizeof(dir), "%s", check_tmpdir());
+    snprintf(path, sizeof(path), "%s/tool.txtpb", dir);
+    file = fopen(path, "w");
+    check_fatal(file != NULL);
+    fputs(text, file);
+    fclose(file);
+    check(sweep(run_store) > 5);
+}
+
+CHECK_PROGRAM("service/memory",
+              {"text", test_text},
+              {"text, copy, binary, text", test_round_trip},
+              {"formatting", test_format},
+              {"the store", test_store})
