@@ -73,7 +73,8 @@ size_t endpoint_path_size(const char *dir, enum endpoint_class class, struct sli
 int endpoint_path(const char *dir, enum endpoint_class class, const char *hash, struct slice name,
                   char ret_path[ENDPOINT_PATH_SIZE])
 {
-    char derived[ENDPOINT_DIR_SIZE];
+    char derived[ENDPOINT_DIR_SIZE], path[ENDPOINT_PATH_SIZE];
+    int size;
 
     if (!identity_is_hash(hash))
         return ENDPOINT_E_HASH;
@@ -86,10 +87,11 @@ int endpoint_path(const char *dir, enum endpoint_class class, const char *hash, 
             return r;
         dir = derived;
     }
-    if (endpoint_path_size(dir, class, name) > ENDPOINT_PATH_MAX)
+    size = snprintf(path, sizeof(path), "%s/rpb-v1-%s-%s%.*s.sock", dir, hash, classes[class].infix,
+                    classes[class].has_name ? (int)name.size : 0, classes[class].has_name ? name.data : "");
+    if (size < 0 || (size_t)size > ENDPOINT_PATH_MAX)
         return ENDPOINT_E_TOO_LONG;
-    snprintf(ret_path, ENDPOINT_PATH_SIZE, "%s/rpb-v1-%s-%s%.*s.sock", dir, hash, classes[class].infix,
-             classes[class].has_name ? (int)name.size : 0, classes[class].has_name ? name.data : "");
+    memcpy(ret_path, path, (size_t)size + 1);
     return 0;
 }
 

@@ -6,11 +6,13 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "service/definition_format.h"
 #include "service/definition_text.h"
 #include "service/store.h"
@@ -132,6 +134,11 @@ static int run_format(void)
 }
 
 static char dir[200];
+
+__attribute__((constructor)) static void silence(void)
+{
+    log_open(open("/dev/null", O_WRONLY | O_CLOEXEC));
+}
 
 static int run_store(void)
 {
