@@ -103,7 +103,8 @@ static void place(struct fsm *fsm, const struct cells_case *c, int state)
     fsm->serial++;
     fsm->work = (uint8_t)find_work(fsm->machine, c->work);
     for (unsigned int t = 0; t < fsm->machine->n_timers; t++)
-        fsm->due_nsec[t] = fsm->machine->states[state].timers & (1U << t) ? (KEPT_MSEC + t) * NSEC_PER_MSEC : NSEC_NEVER;
+        fsm->due_nsec[t] =
+            fsm->machine->states[state].timers & (1U << t) ? (KEPT_MSEC + t) * NSEC_PER_MSEC : NSEC_NEVER;
     seen.did[0] = '\0';
     seen.asked[0] = '\0';
 }
@@ -142,7 +143,8 @@ static bool differs(const struct cells_case *c, const char *what, const char *go
 {
     if (!strcmp(got, want))
         return false;
-    printf("%s, %s: %s: got `%s`, want `%s`\n", c->state ? c->state : "(birth)", c->event ? c->event : "-", what, got, want);
+    printf("%s, %s: %s: got `%s`, want `%s`\n", c->state ? c->state : "(birth)", c->event ? c->event : "-", what, got,
+           want);
     return true;
 }
 

@@ -15,14 +15,14 @@
 struct cells_case {
     const char *state; /* NULL: the birth */
     const char *event;
-    const char *work;       /* unfinished before the step, "" for none */
-    const char *asked;      /* `guard=answer …`, in this order and no further */
-    const char *did;        /* `action(argument) …` */
+    const char *work;  /* unfinished before the step, "" for none */
+    const char *asked; /* `guard=answer …`, in this order and no further */
+    const char *did;   /* `action(argument) …` */
     const char *next;
     const char *work_after;
-    const char *timers;     /* `timer=milliseconds …`: those that run after the step */
+    const char *timers; /* `timer=milliseconds …`: those that run after the step */
     int ended;
-    int reported;           /* as something that must not happen */
+    int reported; /* as something that must not happen */
 };
 
 /* What the `until` function @name answers, in milliseconds. */

@@ -13,7 +13,7 @@
  *     fsm_world_run(), which the loop calls after each of its callbacks. <m>_start() runs the birth actions at once and
  *     nothing more.
  *   - Everything queued is worked off before the loop delivers the next descriptor, timer or worker result.
- *   - Whoever raises or finishes outside of the loop's callbacks calls fsm_world_run() himself, or waits for the next turn.
+ *   - Whoever raises or finishes outside of the loop's callbacks calls fsm_world_run(), or waits for the next turn.
  *   - Nothing is allocated but the slot table, which grows by <m>_start() and never shrinks.
  */
 
@@ -29,9 +29,9 @@ struct fsm;
 struct fsm_machine;
 
 enum {
-    FSM_QUEUE_MAX = 4,   /* events that wait for one instance; a fifth is a bug of ours */
-    FSM_TIMERS_MAX = 8,  /* timers of one machine */
-    FSM_STEPS_MAX = 16,  /* steps that each instance remembers */
+    FSM_QUEUE_MAX = 4,  /* events that wait for one instance; a fifth is a bug of ours */
+    FSM_TIMERS_MAX = 8, /* timers of one machine */
+    FSM_STEPS_MAX = 16, /* steps that each instance remembers */
 };
 
 /* One step of the past, for dumps. Event 0 is the birth. */
@@ -54,33 +54,33 @@ struct fsm_slot {
 TAILQ_HEAD(fsm_list, fsm);
 
 struct fsm_world {
-    struct loop *loop;        /* NULL: no timers fire, the clock is `now_nsec` (tests) */
+    struct loop *loop; /* NULL: no timers fire, the clock is `now_nsec` (tests) */
     nsec_t now_nsec;
     struct fsm_list turns;    /* instances that have something to step, in the order of their turns */
     struct fsm_list finished; /* instances whose work ended late; stepped when `turns` is empty */
     struct fsm_slot *slots;
     uint32_t n_slots;
-    uint32_t first_free;      /* index + 1; 0: none */
+    uint32_t first_free; /* index + 1; 0: none */
     uint32_t n_alive;
-    uint32_t depth;           /* > 0 while actions run */
+    uint32_t depth; /* > 0 while actions run */
     uint64_t n_steps;
-    uint64_t n_never;         /* cells that cannot happen but did, full queues, raises into oneself */
-    bool strict;              /* abort on the first of them; default: only in builds with FSM_STRICT */
+    uint64_t n_never; /* cells that cannot happen but did, full queues, raises into oneself */
+    bool strict;      /* abort on the first of them; default: only in builds with FSM_STRICT */
     void (*on_never)(struct fsm_world *, struct fsm *, int event, const char *what); /* NULL, or told instead (tests) */
 };
 
 /* One instance. Zeroed memory is a valid instance that is not alive. The members belong to the engine. */
 struct fsm {
-    struct fsm_world *world;  /* NULL: not alive */
+    struct fsm_world *world; /* NULL: not alive */
     const struct fsm_machine *machine;
     TAILQ_ENTRY(fsm) turn;
     TAILQ_ENTRY(fsm) done;
     uint32_t slot;
-    uint32_t serial;          /* of the work begun last */
+    uint32_t serial; /* of the work begun last */
     uint8_t state;
-    uint8_t work;             /* unfinished work, 0: none */
-    uint8_t returned;         /* outcome that the birth's work returned, 0: none */
-    uint8_t late;             /* outcome told by fsm_finish(), 0: none */
+    uint8_t work;     /* unfinished work, 0: none */
+    uint8_t returned; /* outcome that the birth's work returned, 0: none */
+    uint8_t late;     /* outcome told by fsm_finish(), 0: none */
     uint8_t queue[FSM_QUEUE_MAX];
     uint8_t n_queue;
     bool in_turns;

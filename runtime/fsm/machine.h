@@ -7,10 +7,10 @@
 
 /* One action, or one work, of a row. */
 struct fsm_call {
-    const char *name;           /* as written in the spec, with its argument */
-    void (*act)(struct fsm *);  /* NULL for work */
-    int (*work)(struct fsm *);  /* NULL for an action; 0: later */
-    uint8_t work_id;            /* index into fsm_machine.works */
+    const char *name;          /* as written in the spec, with its argument */
+    void (*act)(struct fsm *); /* NULL for work */
+    int (*work)(struct fsm *); /* NULL for an action; 0: later */
+    uint8_t work_id;           /* index into fsm_machine.works */
 };
 
 struct fsm_guard {
@@ -31,7 +31,7 @@ struct fsm_branch {
     const char *reason;                  /* of an ignored event */
     uint8_t verdict;
     uint8_t next;
-    bool stays;                          /* `-> same`: unfinished work goes on */
+    bool stays; /* `-> same`: unfinished work goes on */
 };
 
 struct fsm_cell {
@@ -46,7 +46,7 @@ struct fsm_state_info {
 };
 
 struct fsm_timer_info {
-    nsec_t lasts_nsec;                             /* 0: asks `until` */
+    nsec_t lasts_nsec; /* 0: asks `until` */
     nsec_t (*until)(const struct fsm *, nsec_t now_nsec);
 };
 

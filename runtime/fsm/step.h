@@ -14,7 +14,8 @@ void fsm_turn_unqueue(struct fsm *fsm);
 void fsm_finished_queue(struct fsm *fsm);
 void fsm_finished_unqueue(struct fsm *fsm);
 
-/* step.c: steps @event and every outcome returned on the way; the timer @timer fires. The instance may be gone after. */
+/* step.c: steps @event and every outcome returned on the way; the timer @timer fires. The instance may be gone after.
+ */
 void fsm_step(struct fsm *fsm, int event);
 void fsm_fire(struct fsm *fsm, unsigned int timer);
 bool fsm_is_outcome(const struct fsm *fsm, int event);

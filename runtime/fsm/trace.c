@@ -89,7 +89,8 @@ size_t fsm_describe(const struct fsm *fsm, char *ret_text, size_t size)
         const struct fsm_step *s = &fsm->steps[i % FSM_STEPS_MAX];
 
         append(ret_text, size, &used, "  %u %s: %s -> %s%s\n", i + 1, state_name(machine, s->state),
-               event_name(machine, s->event), state_name(machine, s->next), s->branch == FSM_STEP_NEVER ? " (never)" : "");
+               event_name(machine, s->event), state_name(machine, s->next),
+               s->branch == FSM_STEP_NEVER ? " (never)" : "");
     }
     return used;
 }

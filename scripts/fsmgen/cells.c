@@ -64,13 +64,14 @@ static void check_order(struct model *model, int state, int event)
         else if (is_plain && (previous || !is_last))
             reason = "each row of several has a guard, the last is `else`";
         if (reason) {
-            diag_add(model->diags, is_plain ? b->at : b->guard_at, "`%.*s` in state `%.*s`: %s", W(b->at), W(state_name), reason);
+            diag_add(model->diags, is_plain ? b->at : b->guard_at, "`%.*s` in state `%.*s`: %s", W(b->at),
+                     W(state_name), reason);
             return;
         }
         for (const struct branch *o = first; o != b && b->guard != NONE; o = after(model, o))
             if (o->guard == b->guard) {
-                diag_add(model->diags, b->guard_at, "`%.*s` in state `%.*s` repeats the guard `%.*s`", W(b->at), W(state_name),
-                         W(b->guard_at));
+                diag_add(model->diags, b->guard_at, "`%.*s` in state `%.*s` repeats the guard `%.*s`", W(b->at),
+                         W(state_name), W(b->guard_at));
                 return;
             }
     }
@@ -85,7 +86,8 @@ static void check_verdict(struct model *model, const struct branch *b)
     if (b->verdict != VERDICT_GO && event->kind == EVENT_TIMER)
         diag_add(model->diags, b->verdict_at, "timer `%.*s` is listed to be acted on: it needs `->`", W(b->at));
     if (b->verdict != VERDICT_GO && event->kind == EVENT_OUTCOME)
-        diag_add(model->diags, b->verdict_at, "`%.*s` is the outcome of work that was begun for it: it needs `->`", W(b->at));
+        diag_add(model->diags, b->verdict_at, "`%.*s` is the outcome of work that was begun for it: it needs `->`",
+                 W(b->at));
 }
 
 void model_check_cells(struct model *model)

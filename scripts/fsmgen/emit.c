@@ -3,19 +3,15 @@
 #include "fsmgen/emit.h"
 
 const struct emitter emitters[] = {
-    {"_fsm.h", emit_header},
-    {"_fsm.c", emit_table},
-    {"_fsm.tsv", emit_tsv},
-    {"_fsm.dot", emit_dot},
-    {"_fsm.pml", emit_pml},
-    {"_fsm_cells.c", emit_cells},
+    {"_fsm.h", emit_header}, {"_fsm.c", emit_table}, {"_fsm.tsv", emit_tsv},
+    {"_fsm.dot", emit_dot},  {"_fsm.pml", emit_pml}, {"_fsm_cells.c", emit_cells},
 };
 const unsigned int n_emitters = sizeof(emitters) / sizeof(emitters[0]);
 
 void put_banner(struct out *out, const struct model *model, const char *open, const char *close)
 {
-    put(out, "%sGenerated from %.*s.fsm by fsmgen (scripts/fsmgen/). Edit the specification and run: make gen%s\n", open,
-        M(model), close);
+    put(out, "%sGenerated from %.*s.fsm by fsmgen (scripts/fsmgen/). Edit the specification and run: make gen%s\n",
+        open, M(model), close);
 }
 
 void put_state(struct out *out, const struct model *model, int state)

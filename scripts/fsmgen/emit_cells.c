@@ -17,11 +17,13 @@ static void emit_stubs(struct out *out, const struct model *model)
         const struct model_function *f = &model->functions[i];
 
         if (f->kind == FUNCTION_WORK)
-            put(out, "enum %.*s_event %.*s_%.*s(struct %.*s *machine)\n{\n    cells_did(\"%.*s\", NULL);\n    return 0;\n}\n\n",
+            put(out,
+                "enum %.*s_event %.*s_%.*s(struct %.*s *machine)\n{\n    cells_did(\"%.*s\", NULL);\n    return "
+                "0;\n}\n\n",
                 M(model), M(model), W(f->name), M(model), W(f->name));
         if (f->kind == FUNCTION_GUARD)
-            put(out, "bool %.*s_%.*s(const struct %.*s *machine)\n{\n    return cells_asked(\"%.*s\");\n}\n\n", M(model),
-                W(f->name), M(model), W(f->name));
+            put(out, "bool %.*s_%.*s(const struct %.*s *machine)\n{\n    return cells_asked(\"%.*s\");\n}\n\n",
+                M(model), W(f->name), M(model), W(f->name));
         if (f->kind != FUNCTION_ACTION)
             continue;
         put(out, "void %.*s_%.*s(struct %.*s *machine", M(model), W(f->name), M(model));
@@ -32,12 +34,14 @@ static void emit_stubs(struct out *out, const struct model *model)
         put(out, ", enum %.*s_%.*s_arg argument)\n{\n    static const char *const names[] = {", M(model), W(f->name));
         for (unsigned int k = 0; k < f->n_arguments; k++)
             put(out, "%s\"%.*s\"", k ? ", " : "", W(f->arguments[k]));
-        put(out, "};\n\n    cells_did(\"%.*s\", (unsigned int)argument < %u ? names[argument] : \"?\");\n}\n\n", W(f->name),
-            f->n_arguments);
+        put(out, "};\n\n    cells_did(\"%.*s\", (unsigned int)argument < %u ? names[argument] : \"?\");\n}\n\n",
+            W(f->name), f->n_arguments);
     }
     for (unsigned int i = 0; i < model->n_functions; i++)
         if (model->functions[i].kind == FUNCTION_UNTIL)
-            put(out, "nsec_t %.*s_%.*s(const struct %.*s *machine, nsec_t now)\n{\n    return cells_until(\"%.*s\", now);\n}\n\n",
+            put(out,
+                "nsec_t %.*s_%.*s(const struct %.*s *machine, nsec_t now)\n{\n    return cells_until(\"%.*s\", "
+                "now);\n}\n\n",
                 M(model), W(model->functions[i].name), M(model), W(model->functions[i].name));
     put(out, "void %.*s_ended(struct %.*s *machine)\n{\n    cells_ended();\n}\n\n", M(model), M(model));
 }
@@ -56,7 +60,8 @@ static void emit_untils(struct out *out, const struct model *model)
     put(out, "static const struct cells_until untils[] = {\n");
     for (unsigned int i = 0; i < model->n_functions; i++)
         if (model->functions[i].kind == FUNCTION_UNTIL)
-            put(out, "    {\"%.*s\", %u},\n", W(model->functions[i].name), until_instant(model, model->functions[i].name));
+            put(out, "    {\"%.*s\", %u},\n", W(model->functions[i].name),
+                until_instant(model, model->functions[i].name));
     put(out, "    {NULL, 0},\n};\n\n");
 }
 
@@ -104,7 +109,8 @@ static void put_work(struct out *out, const struct model *model, int work)
         put(out, "\"%.*s\"", W(model->spec->works[work].name));
 }
 
-static void put_asked(struct out *out, const struct model *model, const struct branch *first, const struct branch *taken)
+static void put_asked(struct out *out, const struct model *model, const struct branch *first,
+                      const struct branch *taken)
 {
     const char *between = "";
 
@@ -128,8 +134,8 @@ static void put_calls(struct out *out, const struct model *model, struct call_li
 }
 
 /* One case; @taken NULL: a cell that cannot happen. */
-static void emit_case(struct out *out, const struct model *model, unsigned int s, unsigned int e, const struct branch *first,
-                      const struct branch *taken)
+static void emit_case(struct out *out, const struct model *model, unsigned int s, unsigned int e,
+                      const struct branch *first, const struct branch *taken)
 {
     const struct model_event *event = &model->events[e];
     bool is_go = taken && taken->verdict == VERDICT_GO;
@@ -159,7 +165,8 @@ static void emit_case(struct out *out, const struct model *model, unsigned int s
 
 static void emit_cases(struct out *out, const struct model *model)
 {
-    put(out, "/* from, event, work before | guards asked, actions, to, work after, timers after (ms), ended, reported */\n");
+    put(out,
+        "/* from, event, work before | guards asked, actions, to, work after, timers after (ms), ended, reported */\n");
     put(out, "static const struct cells_case cases[] = {\n    {NULL, NULL, \"\", \"\", ");
     put_calls(out, model, model->birth);
     put(out, ", \"%.*s\", ", W(model->states[model->initial].name));
@@ -205,5 +212,6 @@ void emit_cells(struct out *out, const struct model *model)
     emit_untils(out, model);
     emit_cases(out, model);
     put(out, "int main(void)\n{\n    static struct %.*s machine;\n\n", M(model));
-    put(out, "    return cells_run(&%.*s_machine, &machine.fsm, untils, cases, sizeof(cases) / sizeof(cases[0]));\n}\n", M(model));
+    put(out, "    return cells_run(&%.*s_machine, &machine.fsm, untils, cases, sizeof(cases) / sizeof(cases[0]));\n}\n",
+        M(model));
 }

@@ -28,8 +28,7 @@ static void put_edge(struct out *out, const struct model *model, const struct br
 static void put_nodes(struct out *out, const struct model *model)
 {
     for (unsigned int s = 0; s < model->n_states; s++)
-        put(out, "    \"%.*s\"%s;\n", W(model->states[s].name),
-            model->states[s].is_final ? " [peripheries=2]" : "");
+        put(out, "    \"%.*s\"%s;\n", W(model->states[s].name), model->states[s].is_final ? " [peripheries=2]" : "");
 }
 
 void emit_dot(struct out *out, const struct model *model)

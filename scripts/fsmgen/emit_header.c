@@ -81,7 +81,8 @@ static void emit_api(struct out *out, const struct model *model)
         const struct model_function *f = &model->functions[i];
 
         if (f->n_arguments)
-            put(out, "const char *%.*s_%.*s_name(enum %.*s_%.*s_arg argument);\n", M(model), W(f->name), M(model), W(f->name));
+            put(out, "const char *%.*s_%.*s_name(enum %.*s_%.*s_arg argument);\n", M(model), W(f->name), M(model),
+                W(f->name));
     }
 }
 
@@ -92,7 +93,8 @@ static void emit_prototypes(struct out *out, const struct model *model)
     put(out, "\n/* Written by the machine's owner: work (0: the outcome comes later, by fsm_finish()) … */\n");
     for (unsigned int i = 0; i < spec->n_works; i++) {
         put_comment_line(out, "", spec->works[i].text);
-        put(out, "enum %.*s_event %.*s_%.*s(struct %.*s *machine);\n", M(model), M(model), W(spec->works[i].name), M(model));
+        put(out, "enum %.*s_event %.*s_%.*s(struct %.*s *machine);\n", M(model), M(model), W(spec->works[i].name),
+            M(model));
     }
     put(out, "\n/* … actions, which cannot fail … */\n");
     for (unsigned int i = 0; i < model->n_functions; i++) {
@@ -111,8 +113,8 @@ static void emit_prototypes(struct out *out, const struct model *model)
             put(out, "bool %.*s_%.*s(const struct %.*s *machine);\n", M(model), W(model->functions[i].name), M(model));
     for (unsigned int i = 0; i < model->n_functions; i++)
         if (model->functions[i].kind == FUNCTION_UNTIL)
-            put(out, "nsec_t %.*s_%.*s(const struct %.*s *machine, nsec_t now);\n", M(model), W(model->functions[i].name),
-                M(model));
+            put(out, "nsec_t %.*s_%.*s(const struct %.*s *machine, nsec_t now);\n", M(model),
+                W(model->functions[i].name), M(model));
     put(out, "\n/* … and the end: a final state was entered; the instance may be freed here. */\n");
     put(out, "void %.*s_ended(struct %.*s *machine);\n", M(model), M(model));
 }

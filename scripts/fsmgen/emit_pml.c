@@ -31,7 +31,8 @@ static void emit_variables(struct out *out, const struct model *model)
     put(out, "byte %.*s_out[%.*s_N]; /* returned outcome, 0: none */\n", N(model), N(model));
     put(out, "chan %.*s_q[%.*s_N] = [4] of { byte }; /* raised events */\n", N(model), N(model));
     put(out, "byte %.*s_e; /* the event of the step under way */\n\n", N(model));
-    put(out, "#define %.*s_alive(i) (%.*s_st[i] != 0 && %.*s_st[i] <= %u)\n", N(model), N(model), N(model), model->n_living);
+    put(out, "#define %.*s_alive(i) (%.*s_st[i] != 0 && %.*s_st[i] <= %u)\n", N(model), N(model), N(model),
+        model->n_living);
 }
 
 static void emit_owned(struct out *out, const struct model *model)
@@ -56,14 +57,16 @@ static void emit_owned(struct out *out, const struct model *model)
 
 static void emit_interface(struct out *out, const struct model *model)
 {
-    put(out, "\ninline %.*s_raise(i, e) {\n    if\n    :: %.*s_alive(i) -> assert(len(%.*s_q[i]) < 4); ", N(model), N(model),
-        N(model));
-    put(out, "%.*s_q[i]!e; %.*s_busy++\n    :: !%.*s_alive(i)\n    fi\n}\n", N(model), N(model), N(model));
-    put(out, "inline %.*s_outside(i, e) {\n    atomic { %.*s_busy == 0; %.*s_raise(i, e) }\n}\n", N(model), N(model), N(model));
-    put(out, "inline %.*s_yield(i, e) {\n    assert(%.*s_out[i] == 0); %.*s_out[i] = e; %.*s_busy++\n}\n", N(model), N(model),
+    put(out, "\ninline %.*s_raise(i, e) {\n    if\n    :: %.*s_alive(i) -> assert(len(%.*s_q[i]) < 4); ", N(model),
         N(model), N(model));
+    put(out, "%.*s_q[i]!e; %.*s_busy++\n    :: !%.*s_alive(i)\n    fi\n}\n", N(model), N(model), N(model));
+    put(out, "inline %.*s_outside(i, e) {\n    atomic { %.*s_busy == 0; %.*s_raise(i, e) }\n}\n", N(model), N(model),
+        N(model));
+    put(out, "inline %.*s_yield(i, e) {\n    assert(%.*s_out[i] == 0); %.*s_out[i] = e; %.*s_busy++\n}\n", N(model),
+        N(model), N(model), N(model));
     put(out, "inline %.*s_drop(i) { /* a final state: what is queued or under way is dropped */\n", N(model));
-    put(out, "    do\n    :: len(%.*s_q[i]) > 0 -> %.*s_q[i]?%.*s_e; %.*s_busy--\n", N(model), N(model), N(model), N(model));
+    put(out, "    do\n    :: len(%.*s_q[i]) > 0 -> %.*s_q[i]?%.*s_e; %.*s_busy--\n", N(model), N(model), N(model),
+        N(model));
     put(out, "    :: else -> break\n    od;\n    %.*s_wk[i] = 0\n}\n", N(model));
 }
 
@@ -85,8 +88,8 @@ static void put_calls(struct out *out, const struct model *model, struct call_li
 
 static void emit_start(struct out *out, const struct model *model)
 {
-    put(out, "inline %.*s_start(i) {\n    assert(!%.*s_alive(i)); %.*s_st[i] = %.*s_S_%.*s", N(model), N(model), N(model),
-        N(model), W(model->states[model->initial].name));
+    put(out, "inline %.*s_start(i) {\n    assert(!%.*s_alive(i)); %.*s_st[i] = %.*s_S_%.*s", N(model), N(model),
+        N(model), N(model), W(model->states[model->initial].name));
     put_calls(out, model, model->birth);
     put(out, "\n}\n\n");
 }
@@ -105,7 +108,8 @@ static void put_row(struct out *out, const struct model *model, const struct bra
     if (b->same)
         put(out, "skip");
     else
-        put(out, "%.*s_wk[i] = 0; %.*s_st[i] = %.*s_S_%.*s", N(model), N(model), N(model), W(model->states[b->next].name));
+        put(out, "%.*s_wk[i] = 0; %.*s_st[i] = %.*s_S_%.*s", N(model), N(model), N(model),
+            W(model->states[b->next].name));
     put_calls(out, model, b->calls);
     if (model->states[b->next].is_final)
         put(out, "; %.*s_drop(i)", N(model));
@@ -153,10 +157,10 @@ static void emit_turn(struct out *out, const struct model *model)
 {
     put(out, "#define %.*s_quiet(i) (%.*s_busy == 0 && %.*s_alive(i))\n", N(model), N(model), N(model));
     put(out, "inline %.*s_turn(i) {\n    atomic {\n        if\n", N(model));
-    put(out, "        :: %.*s_out[i] != 0 -> %.*s_e = %.*s_out[i]; %.*s_out[i] = 0; %.*s_wk[i] = 0; %.*s_busy--\n", N(model),
-        N(model), N(model), N(model), N(model), N(model));
-    put(out, "        :: %.*s_out[i] == 0 && len(%.*s_q[i]) > 0 -> %.*s_q[i]?%.*s_e; %.*s_busy--\n", N(model), N(model), N(model),
-        N(model), N(model));
+    put(out, "        :: %.*s_out[i] != 0 -> %.*s_e = %.*s_out[i]; %.*s_out[i] = 0; %.*s_wk[i] = 0; %.*s_busy--\n",
+        N(model), N(model), N(model), N(model), N(model), N(model));
+    put(out, "        :: %.*s_out[i] == 0 && len(%.*s_q[i]) > 0 -> %.*s_q[i]?%.*s_e; %.*s_busy--\n", N(model), N(model),
+        N(model), N(model), N(model));
     for (unsigned int t = 0; t < model->spec->n_timers; t++) {
         const char *between = "";
 
@@ -171,7 +175,8 @@ static void emit_turn(struct out *out, const struct model *model)
     for (unsigned int w = 0; w < model->n_works; w++)
         for (unsigned int e = 0; e < model->n_events; e++)
             if (model->yields[w][e])
-                put(out, "        :: %.*s_quiet(i) && %.*s_wk[i] == %.*s_W_%.*s -> %.*s_wk[i] = 0; %.*s_e = %.*s_E_%.*s\n",
+                put(out,
+                    "        :: %.*s_quiet(i) && %.*s_wk[i] == %.*s_W_%.*s -> %.*s_wk[i] = 0; %.*s_e = %.*s_E_%.*s\n",
                     N(model), N(model), N(model), W(model->spec->works[w].name), N(model), N(model), N(model),
                     W(model->events[e].name));
     put(out, "        fi;\n        %.*s_step(i)\n    }\n}\n", N(model));

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Calls @each for each call once, in the order of first use. */
 static void each_call(struct out *out, const struct model *model,
                       void (*each)(struct out *out, const struct model *model, struct call call))
@@ -31,8 +30,8 @@ static void emit_call(struct out *out, const struct model *model, struct call ca
     put(out, "static %s do_%.*s", is_work ? "int" : "void", W(f->name));
     if (call.argument != NONE)
         put(out, "__%.*s", W(f->arguments[call.argument]));
-    put(out, "(struct fsm *fsm)\n{\n    %s%.*s_%.*s((struct %.*s *)fsm", is_work ? "return (int)" : "", M(model), W(f->name),
-        M(model));
+    put(out, "(struct fsm *fsm)\n{\n    %s%.*s_%.*s((struct %.*s *)fsm", is_work ? "return (int)" : "", M(model),
+        W(f->name), M(model));
     if (call.argument != NONE) {
         put(out, ", ");
         put_upper(out, model->spec->machine);
@@ -62,8 +61,8 @@ static void emit_guards(struct out *out, const struct model *model)
             continue;
         put(out, "static bool ask_%.*s(const struct fsm *fsm)\n{\n", W(name));
         put(out, "    return %.*s_%.*s((const struct %.*s *)fsm);\n}\n", M(model), W(name), M(model));
-        put(out, "static const struct fsm_guard guard_%.*s = {.name = \"%.*s\", .holds = ask_%.*s};\n\n", W(name), W(name),
-            W(name));
+        put(out, "static const struct fsm_guard guard_%.*s = {.name = \"%.*s\", .holds = ask_%.*s};\n\n", W(name),
+            W(name), W(name));
     }
     for (unsigned int i = 0; i < model->n_functions; i++) {
         struct word name = model->functions[i].name;
@@ -188,7 +187,8 @@ static void emit_cells_of(struct out *out, const struct model *model, unsigned i
         put(out, "        [");
         put_event(out, model, (int)e);
         put(out, "] = {%u, ROWS(", n);
-        for (const char *between = n > 1 ? "\n            " : ""; b; b = next_branch(model, b), between = ",\n            ") {
+        for (const char *between = n > 1 ? "\n            " : ""; b;
+             b = next_branch(model, b), between = ",\n            ") {
             put(out, "%s", between);
             emit_branch(out, model, b);
         }
@@ -199,14 +199,17 @@ static void emit_cells_of(struct out *out, const struct model *model, unsigned i
 
 static void emit_machine(struct out *out, const struct model *model)
 {
-    put(out, "static void tell_ended(struct fsm *fsm)\n{\n    %.*s_ended((struct %.*s *)fsm);\n}\n\n", M(model), M(model));
+    put(out, "static void tell_ended(struct fsm *fsm)\n{\n    %.*s_ended((struct %.*s *)fsm);\n}\n\n", M(model),
+        M(model));
     put(out, "const struct fsm_machine %.*s_machine = {\n    .name = \"%.*s\",\n    .n_states = ", M(model), M(model));
     put_upper(out, model->spec->machine);
     put(out, "_STATE_MAX,\n    .n_events = ");
     put_upper(out, model->spec->machine);
-    put(out, "_EVENT_MAX,\n    .n_raised = %u,\n    .states = states,\n    .events = event_names,\n", model->first_timer + 1);
+    put(out, "_EVENT_MAX,\n    .n_raised = %u,\n    .states = states,\n    .events = event_names,\n",
+        model->first_timer + 1);
     if (model->spec->n_timers)
-        put(out, "    .n_timers = %u,\n    .first_timer = FIRST_TIMER,\n    .timers = timers,\n", model->spec->n_timers);
+        put(out, "    .n_timers = %u,\n    .first_timer = FIRST_TIMER,\n    .timers = timers,\n",
+            model->spec->n_timers);
     if (model->n_works)
         put(out, "    .n_works = %u,\n    .works = works,\n", model->n_works + 1);
     put(out, "    .cells = &cells[0][0],\n    .birth = {.verdict = FSM_GO, .next = ");
@@ -226,15 +229,18 @@ static void emit_api(struct out *out, const struct model *model)
     put(out, "enum %.*s_state %.*s_state(const struct %.*s *machine)\n{\n", M(model), M(model), M(model));
     put(out, "    return (enum %.*s_state)((const struct fsm *)machine)->state;\n}\n\n", M(model));
     put(out, "const char *%.*s_state_name(enum %.*s_state state)\n{\n", M(model), M(model));
-    put(out, "    return (unsigned int)state < sizeof(states) / sizeof(states[0]) ? states[state].name : \"?\";\n}\n\n");
+    put(out,
+        "    return (unsigned int)state < sizeof(states) / sizeof(states[0]) ? states[state].name : \"?\";\n}\n\n");
     put(out, "const char *%.*s_event_name(enum %.*s_event event)\n{\n", M(model), M(model));
-    put(out, "    return (unsigned int)event < sizeof(event_names) / sizeof(event_names[0]) ? event_names[event] : \"?\";\n}\n");
+    put(out, "    return (unsigned int)event < sizeof(event_names) / sizeof(event_names[0]) ? event_names[event] : "
+             "\"?\";\n}\n");
     for (unsigned int i = 0; i < model->n_functions; i++) {
         const struct model_function *f = &model->functions[i];
 
         if (!f->n_arguments)
             continue;
-        put(out, "\nconst char *%.*s_%.*s_name(enum %.*s_%.*s_arg argument)\n{\n", M(model), W(f->name), M(model), W(f->name));
+        put(out, "\nconst char *%.*s_%.*s_name(enum %.*s_%.*s_arg argument)\n{\n", M(model), W(f->name), M(model),
+            W(f->name));
         put(out, "    static const char *const names[] = {\n");
         for (unsigned int k = 0; k < f->n_arguments; k++) {
             put(out, "        [");
@@ -245,7 +251,8 @@ static void emit_api(struct out *out, const struct model *model)
             put_upper(out, f->arguments[k]);
             put(out, "] = \"%.*s\",\n", W(f->arguments[k]));
         }
-        put(out, "    };\n\n    return (unsigned int)argument < sizeof(names) / sizeof(names[0]) ? names[argument] : \"?\";\n}\n");
+        put(out, "    };\n\n    return (unsigned int)argument < sizeof(names) / sizeof(names[0]) ? names[argument] : "
+                 "\"?\";\n}\n");
     }
 }
 

@@ -44,8 +44,8 @@ static void check_ends(struct model *model)
     }
     for (unsigned int s = 0; s < model->n_living; s++)
         if (!ends[s])
-            diag_add(model->diags, model->states[s].name, "no way leads from state `%.*s` to %s", W(model->states[s].name),
-                     has_final ? "a final one" : "the initial one");
+            diag_add(model->diags, model->states[s].name, "no way leads from state `%.*s` to %s",
+                     W(model->states[s].name), has_final ? "a final one" : "the initial one");
 }
 
 void model_find_work(const struct model *model, bool can[SPEC_STATES_MAX][SPEC_WORKS_MAX])
@@ -71,8 +71,9 @@ static void check_outcomes_of(struct model *model, unsigned int s, const bool *c
         for (unsigned int w = 0; w < model->n_works; w++)
             can_arrive |= can[w] && model->yields[w][e];
         if (can_arrive && row == NONE)
-            diag_add(model->diags, model->states[s].name, "outcome `%.*s` can arrive in state `%.*s`, which has no row for it",
-                     W(model->events[e].name), W(model->states[s].name));
+            diag_add(model->diags, model->states[s].name,
+                     "outcome `%.*s` can arrive in state `%.*s`, which has no row for it", W(model->events[e].name),
+                     W(model->states[s].name));
         if (!can_arrive && row != NONE)
             diag_add(model->diags, model->branches[row].at, "outcome `%.*s` cannot arrive in state `%.*s`",
                      W(model->events[e].name), W(model->states[s].name));
@@ -82,7 +83,8 @@ static void check_outcomes_of(struct model *model, unsigned int s, const bool *c
         const struct branch *b = &model->branches[i];
 
         if (b->verdict == VERDICT_GO && b->next == (int)s && b->state != (int)s && b->work == NONE)
-            diag_add(model->diags, b->verdict_at, "state `%.*s` waits for an outcome, but here it is entered without work",
+            diag_add(model->diags, b->verdict_at,
+                     "state `%.*s` waits for an outcome, but here it is entered without work",
                      W(model->states[s].name));
     }
 }
@@ -120,11 +122,12 @@ static void check_timers(struct model *model)
 
             is_listed |= lists;
             if (lists && row == NONE)
-                diag_add(model->diags, find_listing(model, s, name), "state `%.*s` lists timer `%.*s` and has no row for it",
-                         W(model->states[s].name), W(name));
+                diag_add(model->diags, find_listing(model, s, name),
+                         "state `%.*s` lists timer `%.*s` and has no row for it", W(model->states[s].name), W(name));
             if (!lists && row != NONE)
-                diag_add(model->diags, model->branches[row].at, "timer `%.*s` does not run in state `%.*s`: list it with `with`",
-                         W(name), W(model->states[s].name));
+                diag_add(model->diags, model->branches[row].at,
+                         "timer `%.*s` does not run in state `%.*s`: list it with `with`", W(name),
+                         W(model->states[s].name));
         }
         if (!is_listed)
             diag_add(model->diags, name, "timer `%.*s` is not used: no state lists it", W(name));

@@ -19,15 +19,15 @@ enum event_kind { EVENT_PARTY, EVENT_TIMER, EVENT_OUTCOME };
 struct model_event {
     struct word name;
     enum event_kind kind;
-    bool is_peers;  /* of a party outside */
-    int timer;      /* index, for timers */
+    bool is_peers; /* of a party outside */
+    int timer;     /* index, for timers */
     struct word text;
 };
 
 struct model_state {
     struct word name;
     bool is_final;
-    unsigned int timers; /* bits */
+    unsigned int timers;           /* bits */
     const struct spec_state *spec; /* NULL for final states */
 };
 
@@ -55,14 +55,14 @@ struct call_list {
 /* One row of one cell. */
 struct branch {
     int state, event;
-    int place;      /* NONE: the state itself, else the group it was copied from */
-    int guard;      /* function, or NONE */
+    int place; /* NONE: the state itself, else the group it was copied from */
+    int guard; /* function, or NONE */
     bool is_else;
     enum verdict_kind verdict;
     bool same;
-    int next;       /* state */
+    int next; /* state */
     struct call_list calls;
-    int work;       /* that the last call begins, or NONE */
+    int work; /* that the last call begins, or NONE */
     struct word reason;
     struct word at;       /* the event's name in the row */
     struct word guard_at; /* the guard's, or `else` */
@@ -74,8 +74,8 @@ struct model {
     const struct spec *spec;
     struct diags *diags;
     unsigned int n_states, n_events, n_works, n_functions, n_branches, n_calls;
-    unsigned int n_living;     /* states before the final ones */
-    unsigned int first_timer;  /* event index of timer 0; the timers follow each other */
+    unsigned int n_living;    /* states before the final ones */
+    unsigned int first_timer; /* event index of timer 0; the timers follow each other */
     unsigned int first_outcome;
     struct model_state states[SPEC_STATES_MAX];
     struct model_event events[SPEC_EVENTS_MAX];

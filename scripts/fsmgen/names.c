@@ -65,8 +65,8 @@ static void refuse_meetings(struct names *names)
         if (a->at.size == 0)
             diag_add(names->diags, b->at, "`%.*s` is a name that the generated code uses itself", W(b->at));
         else
-            diag_add(names->diags, b->at, "`%.*s` and `%.*s` of line %u make the same name `%s` in the generated code", W(b->at),
-                     W(a->at), a->at.line, b->text);
+            diag_add(names->diags, b->at, "`%.*s` and `%.*s` of line %u make the same name `%s` in the generated code",
+                     W(b->at), W(a->at), a->at.line, b->text);
     }
 }
 
@@ -97,8 +97,9 @@ static void check_constants(struct model *model, struct names *names)
 static void check_functions(struct model *model, struct names *names)
 {
     static const char *const own[] = {
-        "start", "raise", "is_alive", "state", "state_name", "event", "event_name", "ended", "machine",
-        "n", "st", "wk", "out", "qn", "q", "tm", "alive", "turn", "yield", "outside", "busy", "quiet", "step", "branch", "drop",
+        "start", "raise",   "is_alive", "state", "state_name", "event",  "event_name", "ended", "machine",
+        "n",     "st",      "wk",       "out",   "qn",         "q",      "tm",         "alive", "turn",
+        "yield", "outside", "busy",     "quiet", "step",       "branch", "drop",
     };
 
     for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++)
@@ -123,9 +124,10 @@ static void check_functions(struct model *model, struct names *names)
 static void check_machine_name(struct model *model)
 {
     static const char *const taken[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "double", "enum", "extern", "float", "for", "goto",
-        "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch",
-        "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof", "fsm", "loop",
+        "auto",     "break", "case",     "char",   "const",  "continue", "default", "double",   "enum",
+        "extern",   "float", "for",      "goto",   "inline", "int",      "long",    "register", "restrict",
+        "return",   "short", "signed",   "sizeof", "static", "struct",   "switch",  "typedef",  "union",
+        "unsigned", "void",  "volatile", "while",  "asm",    "typeof",   "fsm",     "loop",
     };
     struct word name = model->spec->machine;
 

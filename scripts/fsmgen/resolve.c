@@ -128,13 +128,17 @@ static void resolve_events(struct model *model)
 
         if (!is_peers && find_word(spec, spec->ours, event->party) == NONE)
             diag_add(model->diags, event->party, "party `%.*s` is not declared", W(event->party));
-        add_event(model, (struct model_event){
-                             .name = event->name, .kind = EVENT_PARTY, .is_peers = is_peers, .timer = NONE, .text = event->text});
+        add_event(
+            model,
+            (struct model_event){
+                .name = event->name, .kind = EVENT_PARTY, .is_peers = is_peers, .timer = NONE, .text = event->text});
     }
     model->first_timer = model->n_events;
     for (unsigned int i = 0; i < spec->n_timers; i++)
-        add_event(model, (struct model_event){
-                             .name = spec->timers[i].name, .kind = EVENT_TIMER, .timer = (int)i, .text = spec->timers[i].text});
+        add_event(model, (struct model_event){.name = spec->timers[i].name,
+                                              .kind = EVENT_TIMER,
+                                              .timer = (int)i,
+                                              .text = spec->timers[i].text});
     model->first_outcome = model->n_events;
     for (unsigned int i = 0; i < spec->n_works; i++) {
         struct range yields = spec->works[i].yields;
@@ -146,7 +150,8 @@ static void resolve_events(struct model *model)
 
             /* works may share an outcome, but it is no event or timer besides */
             if (event == NONE || model->events[event].kind != EVENT_OUTCOME)
-                add_event(model, (struct model_event){.name = name, .kind = EVENT_OUTCOME, .timer = NONE, .text = spec->works[i].text});
+                add_event(model, (struct model_event){
+                                     .name = name, .kind = EVENT_OUTCOME, .timer = NONE, .text = spec->works[i].text});
             event = model_find_event(model, name);
             if (event != NONE)
                 model->yields[i][event] = 1;

@@ -93,7 +93,10 @@ static void expand(struct expansion *x, struct range actions)
         int list = find_do(spec, use->name), work = find_work(spec, use->name);
 
         if (x->work != NONE) {
-            diag_add(diags, use->name, work != NONE ? "two works in a row: the second is `%.*s`" : "`%.*s` comes after work: work is the last action of its row", W(use->name));
+            diag_add(diags, use->name,
+                     work != NONE ? "two works in a row: the second is `%.*s`"
+                                  : "`%.*s` comes after work: work is the last action of its row",
+                     W(use->name));
             x->has_refused = true;
             return;
         }
@@ -177,7 +180,8 @@ static bool resolve_row(struct model *model, int state, const struct spec_row *r
     }
     branch->calls = model_resolve_actions(model, verdict->actions, &branch->work);
     if (branch->work != NONE && branch->next != NONE && model->states[branch->next].is_final)
-        diag_add(model->diags, verdict->word, "work into the final state `%.*s`: nobody would wait for it", W(verdict->word));
+        diag_add(model->diags, verdict->word, "work into the final state `%.*s`: nobody would wait for it",
+                 W(verdict->word));
     return good;
 }
 

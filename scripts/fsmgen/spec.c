@@ -129,8 +129,7 @@ void spec_row(struct spec *spec, struct range events, struct condition condition
 {
     if (!spec->open_rows || !take_place(spec, &spec->n_rows, SPEC_ROWS_MAX, spec->words[events.first], "rows"))
         return;
-    spec->rows[spec->n_rows - 1] =
-        (struct spec_row){.events = events, .condition = condition, .verdict = verdict};
+    spec->rows[spec->n_rows - 1] = (struct spec_row){.events = events, .condition = condition, .verdict = verdict};
     spec->open_rows->n++;
 }
 

@@ -10,7 +10,7 @@ enum {
     SPEC_SIZE_MAX = 256 * 1024,
     SPEC_NAME_MAX = 40,
     SPEC_TEXT_MAX = 160,
-    SPEC_STATES_MAX = 64, /* final ones included */
+    SPEC_STATES_MAX = 64,  /* final ones included */
     SPEC_EVENTS_MAX = 200, /* events, timers and outcomes together */
     SPEC_TIMERS_MAX = 8,
     SPEC_WORKS_MAX = 64,

@@ -13,9 +13,9 @@
 
 struct offer {
     struct fsm fsm;
-    char name;                       /* 'A', 'B', … in the log */
+    char name; /* 'A', 'B', … in the log */
     enum offer_event pass_returns, send_returns;
-    struct fsm_ticket ticket;        /* of the work begun last */
+    struct fsm_ticket ticket; /* of the work begun last */
     bool retried, pool_empty;
     nsec_t ack_due_nsec, told_now_nsec;
     void (*on_action)(struct offer *, const char *action); /* called by every action, NULL: nothing */

@@ -268,7 +268,8 @@ static void test_never_nested(void)
     b.retried = true;
     depth_max = depth_now = 0;
     raise_and_run(&a, OFFER_EVENT_ACK);
-    check_str(offer_log(), "A.consume_token B.pass_offer A.send_ready B.count(refused) B.revoke_token B.close_client B.ended");
+    check_str(offer_log(),
+              "A.consume_token B.pass_offer A.send_ready B.count(refused) B.revoke_token B.close_client B.ended");
     check_int(depth_max, 2); /* B's birth inside A's action, no more */
     check_int(reports, 0);
     end();
@@ -444,21 +445,15 @@ static void test_each(void)
 }
 
 CHECK_PROGRAM("fsm/step", {"birth, outcomes, events, end", test_life},
-              {"raising only queues", test_nothing_before_the_run},
-              {"the first guard that holds decides", test_guards},
-              {"a late ticket changes nothing", test_late_tickets},
-              {"work is reported once", test_one_report_a_work},
+              {"raising only queues", test_nothing_before_the_run}, {"the first guard that holds decides", test_guards},
+              {"a late ticket changes nothing", test_late_tickets}, {"work is reported once", test_one_report_a_work},
               {"leaving the state withdraws a result that waits", test_withdrawn_result},
               {"a returned outcome comes before the queue", test_returned_outcome_first},
               {"so does that of the birth, when the world runs", test_birth_outcome},
               {"instances take turns; finished work comes last", test_turns},
               {"a fifth event is reported and dropped", test_queue_full},
-              {"an instance cannot raise in itself", test_raise_in_itself},
-              {"steps never nest", test_never_nested},
-              {"what cannot happen changes nothing", test_impossible},
-              {"it aborts a strict world only", test_strict},
-              {"the end may free or restart the instance", test_end},
-              {"deinit lets go of everything", test_deinit},
-              {"starts within the reserve do not allocate", test_slots},
-              {"the last steps can be shown", test_describe},
+              {"an instance cannot raise in itself", test_raise_in_itself}, {"steps never nest", test_never_nested},
+              {"what cannot happen changes nothing", test_impossible}, {"it aborts a strict world only", test_strict},
+              {"the end may free or restart the instance", test_end}, {"deinit lets go of everything", test_deinit},
+              {"starts within the reserve do not allocate", test_slots}, {"the last steps can be shown", test_describe},
               {"living instances can be visited", test_each})
