@@ -185,12 +185,14 @@ static int add_explicit(char **variables, size_t *n, const struct child_facts *f
     return r;
 }
 
-/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch. */
+/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch, and what
+ * a service manager tells this process is not for its children. */
 static bool is_ours(const char *variable)
 {
     return strncmp(variable, "RUNNING_PROCESS_BROKER_V1_", 26) == 0 ||
            strncmp(variable, "RUNNING_PROCESS_BROKER_LISTENER_FD=", 35) == 0 ||
-           strncmp(variable, "RUNNING_PROCESS_IS_DAEMON=", 26) == 0;
+           strncmp(variable, "RUNNING_PROCESS_IS_DAEMON=", 26) == 0 || strncmp(variable, "NOTIFY_SOCKET=", 14) == 0 ||
+           strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "WATCHDOG_", 9) == 0;
 }
 
 int child_env_make(const struct child_baseline *baseline, const struct child_facts *facts, char ***ret)

@@ -316,7 +316,7 @@ int private_dir_open_broker(const char *path, bool create, struct private_dir_re
     if (!upper_name) {
         return tell(report, PRIVATE_DIR_E_REFUSED, "%s: is not a directory of two levels", path);
     }
-    r = open_holder(holder_path, create, report, &holder_fd);
+    r = open_holder(holder_path, false, report, &holder_fd); /* a run-time directory that is not there is not ours to invent */
     if (r) {
         return r;
     }

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "daemon/notify.h"
 
 #define OWNED_BIND_VARIABLE "RUNNING_PROCESS_BROKER_OWNED_BIND"
 
@@ -74,6 +75,7 @@ static void begin_drain(void *owner)
 {
     struct broker *broker = owner;
 
+    (void)notify_send("STOPPING=1");
     control_drain(broker->control); /* first: from here on no Hello asks for a backend */
     if (broker->has_backends) {
         backends_cancel(&broker->backends);

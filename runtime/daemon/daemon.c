@@ -19,6 +19,7 @@
 #include "base/private_dir.h"
 #include "base/sys.h"
 #include "daemon/broker.h"
+#include "daemon/notify.h"
 #include "daemon/registered.h"
 
 /* ---------------------------------------------------------------------------------------------- where things are */
@@ -213,6 +214,7 @@ static int serve(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
     int r;
 
     announce(broker);
+    (void)notify_send("READY=1");
     r = loop_run(&broker->loop);
     if (r < 0) {
         snprintf(ret_text, DAEMON_TEXT_MAX, "the loop ended: %s", strerror(-r));

@@ -226,6 +226,9 @@ static void test_broker_directory(void)
     snprintf(run, sizeof(run), "%s/run", dir);
     snprintf(upper, sizeof(upper), "%s/run/running-process", dir);
     check_int(open_broker(path, false), PRIVATE_DIR_E_ABSENT);
+    check_int(open_broker(path, true), PRIVATE_DIR_E_ABSENT); /* what holds the two levels is not made */
+    check_int(sys_mkdir(run, 0700), 0);
+    check_int(open_broker(path, false), PRIVATE_DIR_E_ABSENT);
     check_int(open_broker(path, true), 0);
     check_int(mode_of(path), 0700);
     check_int(mode_of(upper), 0700);
