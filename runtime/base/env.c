@@ -18,6 +18,11 @@ const char *env_get(const char *name)
     return value && *value ? value : NULL;
 }
 
+const char *env_get_raw(const char *name)
+{
+    return getenv(name);
+}
+
 static const char *skip_space(const char *text)
 {
     while (*text == ' ' || (*text >= '\t' && *text <= '\r')) {

@@ -101,7 +101,7 @@ static void test_recipe(void)
     char *envp[] = {word("REPORT_FD=7"), word("A=b=c"), NULL};
     const struct rlimit nofile = {.rlim_cur = 200, .rlim_max = 300}, data = {.rlim_cur = 1ull << 46, .rlim_max = 1ull << 46};
     const struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
-    int stray_fd = sys_open("/dev/zero", O_RDONLY, 0); /* not even CLOEXEC */
+    int stray_fd = sys_fcntl(STDIN_FILENO, F_DUPFD, 30); /* not even CLOEXEC */
     int listener_fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int report_fds[2], pair_fds[2], pidfd = -1, exec_pipe = -1;
     struct sys_spawn_fd fds[2];
@@ -167,34 +167,45 @@ static void test_recipe(void)
     close_fd(pidfd), close_fd(exec_pipe);
 }
 
-/* Sources that sit on each other's target numbers must not overwrite one another. */
+/*
+ * Targets on the numbers of the sources, and on those which the child's copies would get if they took the lowest free
+ * ones: nothing may overwrite what is still needed.
+ */
 static void test_crossed_numbers(void)
 {
-    char *argv[] = {word(helper()), NULL}, *envp[] = {word("REPORT_FD=5"), NULL};
-    int report_fds[2], zero_fd, pidfd = -1, exec_pipe = -1, at_5, at_6;
-    struct sys_spawn_fd fds[3];
+    int pipe_fds[2], zero_fd, lowest, report_number, pidfd = -1, exec_pipe = -1;
+    char variable[32], line[64];
+    char *argv[] = {word(helper()), NULL}, *envp[] = {variable, NULL};
     static char report[16384];
+    struct sys_spawn_fd fds[5];
+    struct sys_spawn spawn = {.path = helper(), .argv = argv, .envp = envp, .listener_fd = -1, .fds = fds, .n_fds = 5};
     pid_t pid;
 
-    check_int(sys_pipe2(report_fds, O_CLOEXEC), 0);
+    check_int(sys_pipe2(pipe_fds, O_CLOEXEC), 0);
     zero_fd = sys_open("/dev/zero", O_RDONLY | O_CLOEXEC, 0);
-    at_5 = zero_fd; /* wherever they are: give each the other's number */
-    at_6 = report_fds[1];
-    fds[0] = (struct sys_spawn_fd){.fd = at_5, .number = at_6 == 5 ? 6 : at_6};
-    fds[1] = (struct sys_spawn_fd){.fd = at_6, .number = 5};
-    fds[2] = (struct sys_spawn_fd){.fd = at_5, .number = 20}; /* one source twice */
-    struct sys_spawn spawn = {.path = helper(), .argv = argv, .envp = envp, .listener_fd = -1, .fds = fds, .n_fds = 3};
-
+    lowest = sys_dup_cloexec(zero_fd, 3);
+    close_fd(lowest);
+    report_number = lowest + 3;
+    fds[0] = (struct sys_spawn_fd){.fd = zero_fd, .number = pipe_fds[1]};
+    fds[1] = (struct sys_spawn_fd){.fd = zero_fd, .number = lowest + 2};
+    fds[2] = (struct sys_spawn_fd){.fd = zero_fd, .number = lowest + 4};
+    fds[3] = (struct sys_spawn_fd){.fd = zero_fd, .number = lowest + 6};
+    fds[4] = (struct sys_spawn_fd){.fd = pipe_fds[1], .number = report_number};
+    snprintf(variable, sizeof(variable), "REPORT_FD=%d", report_number);
     check_int(sys_spawn(&spawn, &pid, &pidfd, &exec_pipe), 0);
-    report_fds[1] = close_fd(report_fds[1]);
+    pipe_fds[1] = close_fd(pipe_fds[1]);
     check_int(outcome(exec_pipe), 0);
-    read_report(report_fds[0], report, sizeof(report));
+    read_report(pipe_fds[0], report, sizeof(report));
     check_int(reap(pidfd), 0);
-    check_line(report, "fd5=pipe cloexec=0");
-    check_line(report, "fd20=/dev/zero cloexec=0");
-    check_int(count_lines(report, "fd"), 6);
+    snprintf(line, sizeof(line), "fd%d=pipe cloexec=0", report_number);
+    check_line(report, line);
+    for (int i = 0; i < 4; i++) {
+        snprintf(line, sizeof(line), "fd%d=/dev/zero cloexec=0", fds[i].number);
+        check_line(report, line);
+    }
+    check_int(count_lines(report, "fd"), 8);
     check_line(report, "leads_session=0");
-    close_fd(report_fds[0]), close_fd(zero_fd), close_fd(pidfd), close_fd(exec_pipe);
+    close_fd(pipe_fds[0]), close_fd(zero_fd), close_fd(pidfd), close_fd(exec_pipe);
 }
 
 static int try_path(const char *path, const char *cwd)

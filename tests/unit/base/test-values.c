@@ -216,6 +216,8 @@ static void test_env(void)
     check_int(env_msec("RPBT_MSEC", 30), 30);
     setenv("RPBT_MSEC", "", 1);
     check(env_get("RPBT_MSEC") == NULL);
+    check_str(env_get_raw("RPBT_MSEC"), "");
+    check(env_get_raw("RPBT_NEVER_SET") == NULL);
     setenv("RPBT_MSEC", "x", 1);
     check_str(env_get("RPBT_MSEC"), "x");
     check_int(msec_of("500"), 500);

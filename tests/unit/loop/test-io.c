@@ -262,6 +262,40 @@ static void test_own_callback_needs_no_touch(void)
     loop_deinit(&loop);
 }
 
+static void calm_victim(struct peer *peer)
+{
+    if (peer->victim) {
+        peer->victim->wanted = 0;
+        peer->victim->victim = NULL;
+    }
+    swallow(peer);
+}
+
+/* Both are ready; whoever comes first makes the other want nothing, which then is not called for what it wanted before. */
+static void test_no_event_that_is_wanted_no_more(void)
+{
+    struct loop loop;
+
+    check_int(loop_init(&loop), 0);
+    for (int place = LOOP_PINNED; place <= LOOP_NESTED; place++) {
+        struct peer a, b;
+
+        peer_open(&a, &loop, (enum loop_place)place);
+        peer_open(&b, &loop, (enum loop_place)place);
+        a.hook = b.hook = calm_victim;
+        a.victim = &b;
+        b.victim = &a;
+        poke(&a);
+        poke(&b);
+        check_int(loop_turn(&loop, true), 0);
+        check_int(loop_turn(&loop, false), 0);
+        check_int(a.n_calls + b.n_calls, 1);
+        peer_close(&a);
+        peer_close(&b);
+    }
+    loop_deinit(&loop);
+}
+
 static void test_hangup_is_told_and_does_not_spin(void)
 {
     struct loop loop;
@@ -494,6 +528,7 @@ CHECK_PROGRAM("loop/io",
     {"a callback adds two hundred", test_adds_many},
     {"interest is asked, not stored", test_interest_is_derived},
     {"a change in the own callback needs no touch", test_own_callback_needs_no_touch},
+    {"no event that is wanted no more", test_no_event_that_is_wanted_no_more},
     {"a hang-up is told, and does not spin", test_hangup_is_told_and_does_not_spin},
     {"a half-closed peer is no hang-up", test_half_close_is_no_hangup},
     {"young descriptors move behind the epoll instance", test_young_grow_old},
