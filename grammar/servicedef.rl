@@ -60,10 +60,12 @@
 
 void definition_lexer_init(struct text_lexer *lexer, struct slice text)
 {
+    const unsigned char *start = (const unsigned char *)(text.data ? text.data : "");
+
     *lexer = (struct text_lexer){
-        .start = (const unsigned char *)text.data,
-        .p = (const unsigned char *)text.data,
-        .end = (const unsigned char *)text.data + text.size,
+        .start = start,
+        .p = start,
+        .end = start + text.size,
         .line_started = true,
     };
     %% write init;
