@@ -53,7 +53,8 @@ static bool is_reserved(struct allocator *allocator, const char *path)
 {
     const struct endpoint_reservation *reservation;
 
-    LIST_FOREACH (reservation, bucket_of(allocator, path), entry) {
+    LIST_FOREACH(reservation, bucket_of(allocator, path), entry)
+    {
         if (strcmp(reservation->path, path) == 0) {
             return true;
         }
@@ -68,6 +69,13 @@ static void hold(struct allocator *allocator, struct endpoint_reservation *reser
     LIST_INSERT_HEAD(bucket_of(allocator, path), reservation, entry);
 }
 
+static bool is_usable(const struct allocator *allocator, const char *path)
+{
+    size_t size = strlen(allocator->dir);
+
+    return !allocator->is_fallback_refused || (strncmp(path, allocator->dir, size) == 0 && path[size] == '/');
+}
+
 static int derive(struct allocator *allocator, char ret_path[ALLOCATOR_PATH_SIZE])
 {
     uint8_t random[ENDPOINT_RANDOM_SIZE];
@@ -79,7 +87,7 @@ static int derive(struct allocator *allocator, char ret_path[ALLOCATOR_PATH_SIZE
     }
     switch (endpoint_backend_path(allocator->dir, allocator->user_hash, random, ret_path)) {
     case 0:
-        return 0;
+        return is_usable(allocator, ret_path) ? 0 : ALLOCATOR_E_FALLBACK;
     case ENDPOINT_E_HASH:
         return ALLOCATOR_E_USER_HASH;
     default:
@@ -146,6 +154,8 @@ const char *allocator_error(int code)
         return "the user's identity hash is not 16 lowercase hexadecimal digits";
     case ALLOCATOR_E_TOO_LONG:
         return "derived path exceeds Linux sun_path (more than 107 bytes)";
+    case ALLOCATOR_E_FALLBACK:
+        return "derived path exceeds Linux sun_path, and the fallback directory in /tmp is not private";
     case ALLOCATOR_E_EXHAUSTED:
         return "collision exhausted after 16 attempts";
     default:

@@ -20,6 +20,7 @@ enum {
     _ALLOCATOR_E_SUCCESS,
     ALLOCATOR_E_USER_HASH, /* not 16 of [0-9a-f] */
     ALLOCATOR_E_TOO_LONG,  /* even in the fallback directory */
+    ALLOCATOR_E_FALLBACK,  /* it would fit there, but that directory may not be used */
     ALLOCATOR_E_EXHAUSTED, /* every attempt collided */
 };
 
@@ -34,10 +35,11 @@ LIST_HEAD(endpoint_reservations, endpoint_reservation);
 
 struct allocator {
     char user_hash[17];
-    const char *dir;                           /* borrowed: the broker's runtime directory */
-    unsigned int max_attempts;                 /* 0 counts as 1 */
-    int (*random)(void *buffer, size_t size);  /* random_bytes(); tests put their own */
-    bool (*exists)(const char *path);          /* something is at this path; tests put their own */
+    const char *dir;                          /* borrowed: the broker's runtime directory */
+    bool is_fallback_refused;                 /* set by the owner: the fallback directory is not private */
+    unsigned int max_attempts;                /* 0 counts as 1 */
+    int (*random)(void *buffer, size_t size); /* random_bytes(); tests put their own */
+    bool (*exists)(const char *path);         /* something is at this path; tests put their own */
     struct endpoint_reservations reserved[64];
 };
 

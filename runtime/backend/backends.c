@@ -2,10 +2,10 @@
 
 /*
  * A question is answered at once from the registry when the hash of the executable is known and its backend lives; that
- * path allocates nothing and makes one system call, the stat of the executable. Everything else waits: for the hash, with
- * its facts copied into a pending question, or for a launch, in that launch's queue. A waiter stands in exactly one place
- * and leaves it before it is told. Limits are checked before anything is begun. What happens during a launch is the
- * launch machine's.
+ * path allocates nothing and makes one system call, the stat of the executable. Everything else waits: for the hash,
+ * with its facts copied into a pending question, or for a launch, in that launch's queue. A waiter stands in exactly
+ * one place and leaves it before it is told. Limits are checked before anything is begun. What happens during a launch
+ * is the launch machine's.
  */
 
 #include "backend/backends.h"
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "backend/external.h"
 #include "backend/launch.h"
@@ -23,8 +22,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/private_dir.h"
 #include "base/sys.h"
 #include "service/definition.h"
+#include "service/endpoint.h"
 #include "service/instance.h"
 
 enum {
@@ -107,6 +108,30 @@ void backends_adopt_orphan(struct backends *backends, int pidfd)
 
 /* --------------------------------------------------------------------------------------------------- begin and end */
 
+/*
+ * Where the runtime directory is too long for the endpoints, they go to the fallback directory (spec 03 W28), which
+ * must be as private. If it is not, no endpoint may be made there, and launches say so.
+ */
+static void check_fallback(struct backends *backends)
+{
+    static const char digits[] = "00000000000000000000000000000000";
+    struct private_dir_report report = {0};
+    char dir[ENDPOINT_DIR_SIZE];
+    int fd = -1, r;
+
+    if (endpoint_path_size(backends->config.runtime_dir, ENDPOINT_BACKEND, slice_from(digits)) <= ENDPOINT_PATH_MAX) {
+        return;
+    }
+    endpoint_fallback_dir(dir);
+    r = private_dir_open_broker(dir, true, &report, &fd);
+    close_fd(fd);
+    if (r != 0) {
+        backends->allocator.is_fallback_refused = true;
+        log_error(LOG_CODE_LAUNCH_BIND, "no endpoint fits into %s, and its replacement cannot be used: %s",
+                  backends->config.runtime_dir, report.text);
+    }
+}
+
 static void set_defaults(struct backends_config *config)
 {
     if (config->spawn_attempts == 0) {
@@ -137,6 +162,7 @@ int backends_init(struct backends *backends, const struct backends_config *confi
     }
     (void)process_boot_id(backends->boot_id);
     allocator_init(&backends->allocator, config->user_hash, config->runtime_dir);
+    check_fallback(backends);
     exe_hash_init(&backends->hashes, config->loop);
     registry_init(&backends->registry, config->loop, backends->config.stable_after_nsec);
     backends->registry.gone = on_gone;
@@ -150,6 +176,7 @@ int backends_init(struct backends *backends, const struct backends_config *confi
 static void forget_pending(struct backend_pending *pending)
 {
     LIST_REMOVE(pending, entry);
+    pending->backends->n_pendings--;
     exe_hash_leave(&pending->hash);
     pending->waiter->pending = NULL;
     definition_unref(pending->definition);
@@ -199,7 +226,8 @@ static struct launch *find_launch(struct backends *backends, const struct backen
 {
     struct launch *launch;
 
-    LIST_FOREACH (launch, &backends->launches, entry) {
+    LIST_FOREACH(launch, &backends->launches, entry)
+    {
         if (backend_key_equal(&launch->key, key)) {
             return launch;
         }
@@ -251,7 +279,8 @@ static uint32_t count_of_service(struct backends *backends, const char *service)
     uint32_t n = registry_count_service(&backends->registry, service);
     const struct launch *launch;
 
-    LIST_FOREACH (launch, &backends->launches, entry) {
+    LIST_FOREACH(launch, &backends->launches, entry)
+    {
         n += strcmp(launch->key.service, service) == 0;
     }
     return n;
@@ -392,8 +421,8 @@ static void copy_slice(char *field, size_t size, struct slice value)
     }
 }
 
-static int make_pending(struct backends *backends, const struct backend_request *request,
-                        struct backend_waiter *waiter, struct backend_pending **ret)
+static int make_pending(struct backends *backends, const struct backend_request *request, struct backend_waiter *waiter,
+                        struct backend_pending **ret)
 {
     struct backend_pending *pending;
 
@@ -416,6 +445,7 @@ static int make_pending(struct backends *backends, const struct backend_request 
     copy_slice(pending->tracestate, sizeof(pending->tracestate), request->tracestate);
     pending->frame_request_id = request->frame_request_id;
     LIST_INSERT_HEAD(&backends->pendings, pending, entry);
+    backends->n_pendings++;
     waiter->pending = pending;
     *ret = pending;
     return 0;
@@ -488,7 +518,8 @@ void backends_refuse_in_progress(struct backend_answer *ret_answer)
     backend_answer_in_progress(ret_answer);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- draining */
+/* ---------------------------------------------------------------------------------------------------------- draining
+ */
 
 static void refuse_pending(struct backend_pending *pending)
 {
@@ -508,7 +539,8 @@ void backends_cancel(struct backends *backends)
     while (!LIST_EMPTY(&backends->pendings)) {
         refuse_pending(LIST_FIRST(&backends->pendings));
     }
-    LIST_FOREACH (launch, &backends->launches, entry) {
+    LIST_FOREACH(launch, &backends->launches, entry)
+    {
         launch_raise(launch, LAUNCH_EVENT_CANCEL);
     }
     while (!LIST_EMPTY(&backends->externals)) {
@@ -520,105 +552,4 @@ void backends_cancel(struct backends *backends)
 bool backends_is_quiet(const struct backends *backends)
 {
     return LIST_EMPTY(&backends->launches) && LIST_EMPTY(&backends->pendings) && LIST_EMPTY(&backends->externals);
-}
-
-bool backends_owned_bind_from(const char *value)
-{
-    static const char *const off[] = {"", "0", "false", "no", "off"};
-    struct slice text = slice_from(value);
-
-    if (!value) {
-        return true;
-    }
-    while (text.size > 0 && strchr(" \t\r\n\v\f", text.data[0])) {
-        text = slice_skip(text, 1);
-    }
-    while (text.size > 0 && strchr(" \t\r\n\v\f", text.data[text.size - 1])) {
-        text.size--;
-    }
-    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
-        if (text.size == strlen(off[i]) && strncasecmp(text.data, off[i], text.size) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ------------------------------------------------------------------------------------------------------- for admin */
-
-struct each_row {
-    void (*each)(const struct backend_row *row, void *userdata);
-    void *userdata;
-};
-
-static void row_of_backend(struct backend *backend, void *userdata)
-{
-    const struct each_row *to = userdata;
-    uint64_t active = backend->last_hello_unix_ms;
-
-    to->each(
-        &(struct backend_row){
-            .key = &backend->key,
-            .state = "running",
-            .pid = backend->pid,
-            .endpoint_path = backend_path(backend),
-            .exe_path = backend->exe_path,
-            .is_external = backend->is_external,
-            .started_at_unix_ms = backend->started_at_unix_ms,
-            .registered_at_unix_ms = backend->registered_at_unix_ms,
-            .last_active_unix_ms = active > 0 ? active : backend->started_at_unix_ms,
-            .last_hello_unix_ms = active,
-        },
-        to->userdata);
-}
-
-void backends_each(struct backends *backends, void (*each)(const struct backend_row *row, void *userdata),
-                   void *userdata)
-{
-    struct each_row to = {.each = each, .userdata = userdata};
-    const struct launch *launch;
-
-    registry_each(&backends->registry, row_of_backend, &to);
-    LIST_FOREACH (launch, &backends->launches, entry) {
-        each(
-            &(struct backend_row){
-                .key = &launch->key,
-                .state = "spawning",
-                .pid = launch->pid,
-                .endpoint_path = launch_path(launch),
-                .exe_path = launch->binary.path ? launch->binary.path : launch->binary_path,
-            },
-            userdata);
-    }
-}
-
-void backends_each_budget(struct backends *backends, void (*each)(const struct spawn_row *row, void *userdata),
-                          void *userdata)
-{
-    spawn_budget_each(&backends->budget, loop_now(backends->config.loop), each, userdata);
-}
-
-uint32_t backends_count_live(const struct backends *backends)
-{
-    return backends->registry.n;
-}
-
-uint32_t backends_count_launching(const struct backends *backends)
-{
-    return backends->n_launches;
-}
-
-uint32_t backends_count_waiters(const struct backends *backends)
-{
-    const struct backend_pending *pending;
-    const struct launch *launch;
-    uint32_t n = 0;
-
-    LIST_FOREACH (pending, &backends->pendings, entry) {
-        n++;
-    }
-    LIST_FOREACH (launch, &backends->launches, entry) {
-        n += launch->waiters.n;
-    }
-    return n;
 }

@@ -31,11 +31,11 @@ struct fsm_world;
 struct launch;
 
 enum {
-    BACKENDS_WAITERS_MAX = 256,      /* Hellos that wait for one key */
-    BACKENDS_LAUNCHES_MAX = 8,       /* launches at once, over all keys */
-    BACKENDS_PER_SERVICE_MAX = 16,   /* live backends of one service */
-    BACKENDS_TOTAL_MAX = 1024,       /* live backends */
-    BACKENDS_PATIENCE_MS = 25000,    /* how long the caller may keep one waiter here (decision 10) */
+    BACKENDS_WAITERS_MAX = 256,    /* Hellos that wait for one key */
+    BACKENDS_LAUNCHES_MAX = 8,     /* launches at once, over all keys */
+    BACKENDS_PER_SERVICE_MAX = 16, /* live backends of one service */
+    BACKENDS_TOTAL_MAX = 1024,     /* live backends */
+    BACKENDS_PATIENCE_MS = 25000,  /* how long the caller may keep one waiter here (decision 10) */
 };
 
 enum {
@@ -60,7 +60,7 @@ struct backend_waiter {
     void (*answered)(struct backend_waiter *waiter, const struct backend_answer *answer);
     /* private */
     struct backend_waiter *next, *previous;
-    struct backend_waiters *queue;  /* where it stands; NULL: nowhere */
+    struct backend_waiters *queue;   /* where it stands; NULL: nowhere */
     struct backend_pending *pending; /* waits for a hash */
 };
 
@@ -113,7 +113,7 @@ struct backends {
     char boot_id[BOOT_ID_SIZE];
     int locks_fd;
     bool is_draining, is_ready;
-    uint32_t n_launches;
+    uint32_t n_launches, n_pendings;
     struct launch_list launches;
     struct external_list externals;
     struct pending_list pendings;
@@ -158,8 +158,8 @@ struct external_config {
     const struct definition *definition;
     const struct instance_id *instance;
     struct slice service, version;
-    const char *path;           /* of its socket */
-    nsec_t limit_nsec;          /* 0: the 10 s of spec 03 §8 */
+    const char *path;  /* of its socket */
+    nsec_t limit_nsec; /* 0: the 10 s of spec 03 §8 */
     /* Called once, later: @error is NULL when the backend is registered, else the text of the last failure. */
     void (*done)(void *owner, const char *error);
     void *owner;
@@ -175,13 +175,13 @@ int backends_register_external(struct backends *backends, const struct external_
 
 struct backend_row {
     const struct backend_key *key;
-    const char *state;         /* "running", "spawning" */
+    const char *state; /* "running", "spawning" */
     pid_t pid;
     const char *endpoint_path; /* "" while there is none */
     const char *exe_path;
     bool is_external;
     uint64_t started_at_unix_ms, registered_at_unix_ms, last_active_unix_ms, last_hello_unix_ms;
-    const char *last_error;    /* NULL: none */
+    const char *last_error; /* NULL: none */
 };
 
 /* Calls @each for every live and every launching backend, in no order. */

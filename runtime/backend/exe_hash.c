@@ -87,7 +87,8 @@ bool exe_hash_find(struct exe_hash *cache, const struct exe_identity *identity, 
 {
     struct exe_hash_entry *entry;
 
-    TAILQ_FOREACH (entry, bucket_of(cache, identity), in_bucket) {
+    TAILQ_FOREACH(entry, bucket_of(cache, identity), in_bucket)
+    {
         if (exe_identity_equal(&entry->identity, identity)) {
             TAILQ_REMOVE(&cache->by_use, entry, by_use);
             TAILQ_INSERT_TAIL(&cache->by_use, entry, by_use);
@@ -190,7 +191,7 @@ static void done(void *owner, bool given_up)
     struct exe_hash_job *job = owner;
 
     LIST_REMOVE(job, entry); /* nobody can join any more */
-    if (given_up) { /* the memory belongs to the stuck work from here on */
+    if (given_up) {          /* the memory belongs to the stuck work from here on */
         tell_all(job, EXE_HASH_GIVEN_UP);
         return;
     }
@@ -266,7 +267,8 @@ int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waite
     if (!waiter) {
         return EXE_HASH_E_WAIT;
     }
-    LIST_FOREACH (job, &cache->jobs, entry) {
+    LIST_FOREACH(job, &cache->jobs, entry)
+    {
         if (exe_identity_equal(&job->wanted, &identity)) {
             break;
         }

@@ -17,7 +17,7 @@
 enum {
     EXE_HASH_ENTRIES_MAX = 256,
     EXE_HASH_WAITERS_MAX = 256, /* of one file */
-    EXE_HASH_LIMIT_S = 10,       /* decision 14 */
+    EXE_HASH_LIMIT_S = 10,      /* decision 14 */
 };
 
 enum {
@@ -59,8 +59,8 @@ LIST_HEAD(exe_hash_jobs, exe_hash_job);
 struct exe_hash {
     struct loop *loop;
     uint32_t n_entries;
-    uint64_t n_read;                  /* files read so far */
-    struct exe_hash_entries by_use;   /* least recently used first */
+    uint64_t n_read;                /* files read so far */
+    struct exe_hash_entries by_use; /* least recently used first */
     struct exe_hash_entries buckets[64];
     struct exe_hash_jobs jobs;
 };
@@ -73,7 +73,8 @@ void exe_hash_deinit(struct exe_hash *cache);
 
 /*
  * The hash of the file at @path, symbolic links followed. 0: *@ret_identity and @ret_hash are filled (no allocation).
- * EXE_HASH_E_WAIT: *@waiter has joined and is told; a NULL @waiter only looks, and nothing is begun. EXE_HASH_E_ABSENT, EXE_HASH_E_FULL, -ENOMEM or another errno.
+ * EXE_HASH_E_WAIT: *@waiter has joined and is told; a NULL @waiter only looks, and nothing is begun. EXE_HASH_E_ABSENT,
+ * EXE_HASH_E_FULL, -ENOMEM or another errno.
  */
 int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waiter *waiter,
                  struct exe_identity *ret_identity, uint8_t ret_hash[32]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Nothing is known of such a backend but its path, so what it says about itself is checked against what the kernel says:
- * who listens (SO_PEERCRED), who owns the process, which file it runs and what that file hashes to, which boot this is.
- * Silence is asked again, with the back-off of a launch, until the limit; a wrong answer is final. The process is not
- * our child: its end is seen, its status is not. It is never started, stopped or restarted here.
+ * Nothing is known of such a backend but its path, so what it says about itself is checked against what the kernel
+ * says: who listens (SO_PEERCRED), who owns the process, which file it runs and what that file hashes to, which boot
+ * this is. Silence is asked again, with the back-off of a launch, until the limit; a wrong answer is final. The process
+ * is not our child: its end is seen, its status is not. It is never started, stopped or restarted here.
  */
 
 #include "backend/external.h"
@@ -308,8 +308,8 @@ int backends_register_external(struct backends *backends, const struct external_
     external->begun_nsec = now_nsec;
     external->limit_nsec = config->limit_nsec > 0 ? config->limit_nsec : LIMIT_S * NSEC_PER_SEC;
     external->path = strdup(config->path);
-    if (!external->path || !backend_key_make(slice_from(config->instance->text), config->service, config->version, NULL,
-                                             &external->key)) {
+    if (!external->path ||
+        !backend_key_make(slice_from(config->instance->text), config->service, config->version, NULL, &external->key)) {
         free(external->path);
         free(external);
         return error_origin(-EINVAL);

@@ -178,9 +178,15 @@ void launch_finish(struct launch *launch, enum launch_finish_arg how)
     launch->permit = (struct spawn_permit){0};
 }
 
-static int open_locks(struct backends *backends)
+static int lock(struct launch *launch, const char *name)
 {
-    return backends->locks_fd >= 0 ? 0 : spawn_lock_dir_open(backends->config.runtime_dir, &backends->locks_fd);
+    struct backends *backends = launch->backends;
+    int r = 0;
+
+    if (backends->locks_fd < 0) {
+        r = spawn_lock_dir_open(backends->config.runtime_dir, &backends->locks_fd);
+    }
+    return r ? r : spawn_lock_acquire(backends->locks_fd, name, &launch->lock_fd);
 }
 
 enum launch_event launch_take_lock(struct launch *launch)
@@ -189,9 +195,10 @@ enum launch_event launch_take_lock(struct launch *launch)
     int r;
 
     spawn_lock_name(&launch->key, name);
-    r = open_locks(launch->backends);
-    if (r == 0) {
-        r = spawn_lock_acquire(launch->backends->locks_fd, name, &launch->lock_fd);
+    r = lock(launch, name);
+    if (r == -ENOENT) { /* the directory was removed: made again */
+        launch->backends->locks_fd = close_fd(launch->backends->locks_fd);
+        r = lock(launch, name);
     }
     switch (r) {
     case 0:
@@ -208,10 +215,6 @@ enum launch_event launch_take_lock(struct launch *launch)
         launch_set_failure(launch, "the directory of the spawn locks is on a network or FAT file system");
         break;
     default:
-        if (r == -ENOENT || r == -ESTALE) {
-            /* the directory was removed: made again next time */
-            launch->backends->locks_fd = close_fd(launch->backends->locks_fd);
-        }
         launch_set_failure(launch, "spawn lock %.200s: %s", name, launcher_errno_text(-r, text, sizeof(text)));
     }
     return LAUNCH_EVENT_LOCK_FAILED;
@@ -313,15 +316,28 @@ static unsigned long long elapsed_ms(const struct launch *launch)
     return (unsigned long long)((now_of(launch) - launch->started_nsec) / NSEC_PER_MSEC);
 }
 
-void launch_report(struct launch *launch, enum launch_report_arg how)
+static struct log_record record_of(const struct launch *launch)
 {
-    struct log_record record = {
+    return (struct log_record){
         .level = LOG_INFO,
         .service = slice_from(launch->key.service),
         .version = slice_from(launch->key.version),
         .request_id = slice_from(launch->request_id),
         .frame_request_id = launch->frame_request_id,
     };
+}
+
+void launch_log_start(const struct launch *launch)
+{
+    struct log_record record = record_of(launch);
+
+    record.code = LOG_CODE_LAUNCH_STARTED;
+    log_event(&record, "launching %.512s for %s", launch->binary.path, launch->key.instance);
+}
+
+void launch_report(struct launch *launch, enum launch_report_arg how)
+{
+    struct log_record record = record_of(launch);
 
     switch (how) {
     case LAUNCH_REPORT_UP:
@@ -364,8 +380,8 @@ nsec_t launch_probe_due(const struct launch *launch, nsec_t now)
 {
     nsec_t elapsed_nsec = now > launch->forked_nsec ? now - launch->forked_nsec : 0;
 
-    return nsec_add(now, spawn_wait_pause(elapsed_nsec, launch->backends->config.launch_ceiling_nsec,
-                                          launch->attempt - 1));
+    return nsec_add(now,
+                    spawn_wait_pause(elapsed_nsec, launch->backends->config.launch_ceiling_nsec, launch->attempt - 1));
 }
 
 bool launch_retries_left(const struct launch *launch)

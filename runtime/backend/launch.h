@@ -81,13 +81,16 @@ void launch_discard(struct launch *launch);
 /* Where its endpoint is; "" while it has none. */
 const char *launch_path(const struct launch *launch);
 
-/* ------------------------------------------------------------------------ between launch.c and launch_child.c only */
+/* ------------------------------------------------------------------------ between the files of the launch only */
 
 /* What a failed answer will say. */
 __attribute__((format(printf, 2, 3))) void launch_set_failure(struct launch *launch, const char *format, ...);
 
 /* The failure's text from the status of a child that has exited and is not reaped yet. */
 void launch_describe_exit(struct launch *launch);
+
+/* One line: the launch has come to its fork. */
+void launch_log_start(const struct launch *launch);
 
 /* Closes what leads to the child; it lives on, in other hands. */
 void launch_release_child(struct launch *launch);

@@ -22,7 +22,7 @@ enum { LAUNCHER_TEXT_MAX = 448 }; /* a detail, so that it fits behind `backend s
 
 /* The file that will be run, held open. */
 struct launch_binary {
-    char *path;  /* canonical */
+    char *path; /* canonical */
     int fd;
     struct exe_identity identity;
     uint8_t hash[32];

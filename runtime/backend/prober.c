@@ -4,9 +4,9 @@
  * One connection, one nonce, one answer. The connection outlives a question: a backend that is still starting finds one
  * entry in its backlog however often it was asked. Beside it the endpoint itself is watched by stat, at intervals of a
  * sixteenth of the time waited so far (1 to 50 ms), because a backend may replace the broker's socket with its own at
- * any moment; then the old connection is dropped and the new socket dialled (decision 12a). A question ends with exactly
- * one outcome. A wrong answer is final for the caller; silence and refusals are not. It judges who answers, and decides
- * nothing about what follows.
+ * any moment; then the old connection is dropped and the new socket dialled (decision 12a). A question ends with
+ * exactly one outcome. A wrong answer is final for the caller; silence and refusals are not. It judges who answers, and
+ * decides nothing about what follows.
  */
 
 #include "backend/prober.h"
@@ -152,7 +152,8 @@ static enum prober_outcome read_answer(struct prober *prober)
         if (wanted == 0) {
             return wrong(prober, "the answer is no frame");
         }
-        if (wanted > FRAME_HEADER_SIZE - 1 && prober->answer.size >= FRAME_HEADER_SIZE && prober->answer.size == wanted) {
+        if (wanted > FRAME_HEADER_SIZE - 1 && prober->answer.size >= FRAME_HEADER_SIZE &&
+            prober->answer.size == wanted) {
             return judge(prober);
         }
         wanted -= prober->answer.size;

@@ -21,7 +21,7 @@
 enum {
     PROBER_DEADLINE_MS = 500,
     PROBER_RETRY_MS = 5,
-    PROBER_WATCH_MAX_MS = 50, /* the endpoint is looked at at least this often */
+    PROBER_WATCH_MAX_MS = 50,  /* the endpoint is looked at at least this often */
     PROBER_ANSWER_MAX = 65536, /* body of the answer (spec 03 §5.4) */
 };
 

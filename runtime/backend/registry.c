@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Buckets by instance, service and version; the exact look-up compares the hash too. Each entry owns its process handle,
- * its reserved endpoint and the identity of its socket. When the pidfd says that the process has exited, the entry leaves
- * the table first, then its socket is unlinked if it is still the one that was proven, then the owner is told, then it is
- * freed: so nobody can find an entry that is on its way out. It never stops a process.
+ * Buckets by instance, service and version; the exact look-up compares the hash too. Each entry owns its process
+ * handle, its reserved endpoint and the identity of its socket. When the pidfd says that the process has exited, the
+ * entry leaves the table first, then its socket is unlinked if it is still the one that was proven, then the owner is
+ * told, then it is freed: so nobody can find an entry that is on its way out. It never stops a process.
  */
 
 #include "backend/registry.h"
@@ -109,7 +109,8 @@ struct backend *registry_get(struct registry *registry, const struct backend_key
     if (!key->is_hashed) {
         return NULL; /* an executable that cannot be read never matches a live backend */
     }
-    LIST_FOREACH (backend, bucket_of(registry, key), entry) {
+    LIST_FOREACH(backend, bucket_of(registry, key), entry)
+    {
         if (backend_key_equal(&backend->key, key)) {
             return backend;
         }
@@ -121,7 +122,8 @@ struct backend *registry_get_any_build(struct registry *registry, const struct b
 {
     struct backend *backend;
 
-    LIST_FOREACH (backend, bucket_of(registry, key), entry) {
+    LIST_FOREACH(backend, bucket_of(registry, key), entry)
+    {
         if (backend_key_equal_but_hash(&backend->key, key)) {
             return backend;
         }

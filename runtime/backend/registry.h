@@ -32,8 +32,8 @@ struct backend {
     struct registry *registry; /* NULL: not registered */
     struct backend_key key;
     struct endpoint_reservation endpoint;
-    char *external_path; /* of a backend that was registered from outside; NULL: `endpoint` */
-    struct socket_identity socket;           /* proven to be this backend's; unlinked when it has exited */
+    char *external_path;           /* of a backend that was registered from outside; NULL: `endpoint` */
+    struct socket_identity socket; /* proven to be this backend's; unlinked when it has exited */
     char *exe_path;
     pid_t pid;
     uint64_t start_ticks;

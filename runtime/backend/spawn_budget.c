@@ -4,8 +4,8 @@
  * A fixed window a key. Every operation first refreshes the state that it touches: when the window is over, the
  * attempts and the storm signal are forgotten. What is not forgotten is a flight under way: a launch that lasts longer
  * than the window stays the only one. A permit carries the generation of the flight, so that the late end of an old
- * launch cannot clear a newer one. A success forgives nothing by itself: only a backend that stays up does. States whose
- * window is over and that have no flight are freed when room is made for another. No clock, no input or output.
+ * launch cannot clear a newer one. A success forgives nothing by itself: only a backend that stays up does. States
+ * whose window is over and that have no flight are freed when room is made for another. No clock, no input or output.
  */
 
 #include "backend/spawn_budget.h"
@@ -64,7 +64,8 @@ static struct spawn_state *find(struct spawn_budget *budget, const struct backen
 {
     struct spawn_state *state;
 
-    LIST_FOREACH (state, bucket_of(budget, key), entry) {
+    LIST_FOREACH(state, bucket_of(budget, key), entry)
+    {
         if (backend_key_equal(&state->key, key)) {
             refresh(budget, state, now_nsec);
             return state;
@@ -220,8 +221,8 @@ static void forgive(struct spawn_state *state, nsec_t now_nsec)
     state->storm_signaled = false;
 }
 
-void spawn_budget_finish_success(struct spawn_budget *budget, const struct backend_key *key,
-                                 struct spawn_permit permit, nsec_t now_nsec)
+void spawn_budget_finish_success(struct spawn_budget *budget, const struct backend_key *key, struct spawn_permit permit,
+                                 nsec_t now_nsec)
 {
     struct spawn_state *state = find_flight(budget, key, permit, now_nsec);
 
@@ -292,7 +293,8 @@ void spawn_budget_each(struct spawn_budget *budget, nsec_t now_nsec,
     struct spawn_row row;
 
     for (size_t i = 0; i < 256; i++) {
-        LIST_FOREACH (state, &budget->buckets[i], entry) {
+        LIST_FOREACH(state, &budget->buckets[i], entry)
+        {
             refresh(budget, state, now_nsec);
             fill_row(budget, state, now_nsec, &row);
             each(&row, userdata);

@@ -30,7 +30,7 @@ struct spawn_state {
     struct backend_key key;
     nsec_t window_started_nsec;
     uint32_t attempts_used;
-    uint32_t generation;  /* of the permit given last */
+    uint32_t generation; /* of the permit given last */
     bool in_flight;
     bool storm_signaled;
 };
@@ -89,8 +89,8 @@ void spawn_budget_finish_launched(struct spawn_budget *budget, const struct back
                                   struct spawn_permit permit, nsec_t now_nsec);
 
 /* The reference's success: the flight ends and the window begins anew. What mark_stable() and the model's tests use. */
-void spawn_budget_finish_success(struct spawn_budget *budget, const struct backend_key *key,
-                                 struct spawn_permit permit, nsec_t now_nsec);
+void spawn_budget_finish_success(struct spawn_budget *budget, const struct backend_key *key, struct spawn_permit permit,
+                                 nsec_t now_nsec);
 
 /* Gives the attempt of @permit back; the flight goes on until it is finished. */
 void spawn_budget_refund(struct spawn_budget *budget, const struct backend_key *key, struct spawn_permit permit,

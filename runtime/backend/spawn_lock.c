@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * flock on a file that is never deleted. Whoever has it may launch the key; nobody ever waits for it. A lock counts only
- * if the file that was locked is still the one at the path, else two brokers could each hold a lock of their own file
- * with one name. It does not say who holds it and does not outlive its holder.
+ * flock on a file that is never deleted. Whoever has it may launch the key; nobody ever waits for it. A lock counts
+ * only if the file that was locked is still the one at the path, else two brokers could each hold a lock of their own
+ * file with one name. It does not say who holds it and does not outlive its holder.
  */
 
 #include "backend/spawn_lock.h"

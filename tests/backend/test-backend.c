@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A backend to launch in tests and benches. What it does is written in `<its own path>.conf`, because its environment is
- * rebuilt at every launch; without that file it adopts the inherited listener (or binds the endpoint itself when there
- * is none), answers probes, and echoes consumer frames. One line each, `name=value`, `#` begins a comment:
+ * A backend to launch in tests and benches. What it does is written in `<its own path>.conf`, because its environment
+ * is rebuilt at every launch; without that file it adopts the inherited listener (or binds the endpoint itself when
+ * there is none), answers probes, and echoes consumer frames. One line each, `name=value`, `#` begins a comment:
  *
  *   mode=adopt        serve the inherited listener; without one, bind
  *        selfbind     unlink what is at the endpoint and bind there, whatever was inherited

@@ -278,3 +278,18 @@ void scene_up(struct scene *scene, const struct definition *definition, struct a
     check_int(lstat(asked->endpoint, &st), 0);
     check(S_ISSOCK(st.st_mode));
 }
+
+int scene_remove_locks(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    check_fatal(dir != NULL);
+    while ((entry = readdir(dir))) {
+        if (*entry->d_name != '.') {
+            check_int(unlinkat(dirfd(dir), entry->d_name, 0), 0);
+        }
+    }
+    closedir(dir);
+    return rmdir(path);
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A broker's backends with a real loop, in a temporary directory, and backends to launch: tests/backend/test-backend. */
+/* A broker's backends with a real loop, in a temporary directory, and backends to launch: tests/backend/test-backend.
+ */
 
 #include "backend/backends.h"
 #include "check.h"
@@ -65,3 +66,6 @@ bool scene_log_has(const struct scene *scene, const char *name, const char *line
 
 /* Asks @definition and waits: its endpoint is proven to be there. */
 void scene_up(struct scene *scene, const struct definition *definition, struct asked *asked);
+
+/* Removes the directory of spawn locks at @path with its files: what a cleaner of temporary files does. */
+int scene_remove_locks(const char *path);

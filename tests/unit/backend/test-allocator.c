@@ -61,8 +61,8 @@ static void test_exact_path(void)
 
     start(&allocator, "/run/user/1000/running-process/broker", random_fixed);
     check_int(allocator_reserve(&allocator, &reservation), 0);
-    check_str(reservation.path, "/run/user/1000/running-process/broker/rpb-v1-" HASH
-                                "-be-abababababababababababababababab.sock");
+    check_str(reservation.path,
+              "/run/user/1000/running-process/broker/rpb-v1-" HASH "-be-abababababababababababababababab.sock");
     check_int(strlen(reservation.path), 102);
     allocator_release(&reservation);
 }
@@ -134,7 +134,8 @@ static void test_what_is_on_disk(void)
 
 static void test_errors(void)
 {
-    static const char *const hashes[] = {"", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdeg"};
+    static const char *const hashes[] = {"", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF",
+                                         "0123456789abcdeg"};
     struct allocator allocator;
     struct endpoint_reservation reservation = {0};
 
@@ -191,7 +192,6 @@ static void test_real_randomness(void)
 CHECK_PROGRAM("backend/allocator", {"fixed bytes make the exact path", test_exact_path},
               {"reserved paths are skipped and given back", test_collisions},
               {"sixteen attempts, then exhausted", test_exhaustion},
-              {"what exists on disk is a collision", test_what_is_on_disk},
-              {"a bad hash, no randomness", test_errors},
+              {"what exists on disk is a collision", test_what_is_on_disk}, {"a bad hash, no randomness", test_errors},
               {"a path that does not fit moves to /tmp", test_long_directories},
               {"real randomness never repeats", test_real_randomness})

@@ -381,8 +381,8 @@ static void test_wrong_answers(void)
     static const struct {
         const char *field, *text;
     } wrong[] = {
-        {"pid", "another pid"},       {"exe_path", "another executable path"}, {"exe_hash", "another executable hash"},
-        {"boot_id", "another boot"},  {"namespace", "another endpoint"}, {"path", "another endpoint"},
+        {"pid", "another pid"},      {"exe_path", "another executable path"}, {"exe_hash", "another executable hash"},
+        {"boot_id", "another boot"}, {"namespace", "another endpoint"},       {"path", "another endpoint"},
     };
     struct scene scene;
     struct asked asked;
@@ -423,13 +423,16 @@ static void test_what_cannot_be_executed(void)
     scene_write(path, "not a program\n");
     chmod(path, 0755);
     definition = scene_define("text", path, scene.bin_dir);
-    check_failed(&scene, definition, "backend spawn failed: backend daemon spawn failed: Exec format error (os error 8)");
+    check_failed(&scene, definition,
+                 "backend spawn failed: backend daemon spawn failed: Exec format error (os error 8)");
     definition_unref(definition);
 
     snprintf(path, sizeof(path), "%s/missing", scene.bin_dir);
     definition = scene_define("missing", path, scene.bin_dir);
-    snprintf(reason, sizeof(reason), "backend spawn failed: backend binary_path %s could not be canonicalized: "
-             "No such file or directory (os error 2)", path);
+    snprintf(reason, sizeof(reason),
+             "backend spawn failed: backend binary_path %s could not be canonicalized: "
+             "No such file or directory (os error 2)",
+             path);
     check_failed(&scene, definition, reason);
     definition_unref(definition);
 
@@ -643,8 +646,8 @@ static bool is_in_state(struct scene *scene, void *userdata)
 static void test_cancel_in_every_state(void)
 {
     static const enum launch_state states[] = {
-        LAUNCH_STATE_ASKING,  LAUNCH_STATE_RESOLVING, LAUNCH_STATE_FORKING, LAUNCH_STATE_EXEC_WAITING,
-        LAUNCH_STATE_PROBING, LAUNCH_STATE_WAITING,
+        LAUNCH_STATE_ASKING,       LAUNCH_STATE_RESOLVING, LAUNCH_STATE_FORKING,
+        LAUNCH_STATE_EXEC_WAITING, LAUNCH_STATE_PROBING,   LAUNCH_STATE_WAITING,
     };
     struct scene scene;
     struct asked asked, late;
@@ -808,6 +811,59 @@ static void test_many_failures_leave_nothing(void)
     scene_deinit(&scene);
 }
 
+static bool has_no_orphan(struct scene *scene, void *userdata)
+{
+    (void)userdata;
+    return LIST_EMPTY(&scene->backends.orphans);
+}
+
+static void test_orphans_are_reaped(void)
+{
+    struct scene scene;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    scene_init(&scene);
+    scene_start(&scene);
+    backends_adopt_orphan(&scene.backends, sys_pidfd_open(pid, 0));
+    check(!has_no_orphan(&scene, NULL));
+    kill(pid, SIGKILL);
+    scene_run_until(&scene, has_no_orphan, NULL);
+    scene_deinit(&scene);
+}
+
+static void test_cleaned_directory_is_made_again(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char locks[400], broker[350], upper[300];
+
+    scene_init(&scene);
+    snprintf(upper, sizeof(upper), "%s/running-process", scene.dir);
+    snprintf(broker, sizeof(broker), "%s/broker", upper);
+    snprintf(locks, sizeof(locks), "%s/locks", broker);
+    check_int(mkdir(upper, 0700), 0);
+    check_int(mkdir(broker, 0700), 0);
+    scene.config.runtime_dir = broker;
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "mode=exit\ncode=9\n");
+    check_failed(&scene, definition, "backend spawn failed: backend exited before it was ready (status 9)");
+    check_int(scene_remove_locks(locks), 0);
+    check_int(rmdir(broker), 0);
+    definition_unref(definition);
+    definition = scene_install(&scene, "svc2", "");
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
 static void test_registered_mode_launches_nothing(void)
 {
     struct scene scene;
@@ -871,5 +927,7 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"a new build is another backend", test_new_build_is_another_backend},
               {"an exit unlinks its own socket only", test_exit_removes_only_its_own_socket},
               {"many failures leave nothing", test_many_failures_leave_nothing},
+              {"a killed process that does not die is reaped later", test_orphans_are_reaped},
+              {"a directory that was cleaned away is made again", test_cleaned_directory_is_made_again},
               {"registered mode launches nothing", test_registered_mode_launches_nothing},
               {"spellings that turn owned bind off", test_owned_bind_spellings})

@@ -96,14 +96,15 @@ static void test_refusals(void)
     snprintf(text, sizeof(text), "backend binary %s is not executable", path);
     check_refusal(path, other, -EACCES, text);
     check_int(chmod(path, 0757), 0);
-    snprintf(text, sizeof(text), "backend binary %s (owner %u, group %u, mode 0757) may be changed by others than its user",
-             path, getuid(), getgid());
+    snprintf(text, sizeof(text),
+             "backend binary %s (owner %u, group %u, mode 0757) may be changed by others than its user", path, getuid(),
+             getgid());
     check_refusal(path, other, -EPERM, text);
     check_int(chmod(path, 0775), 0); /* umask 002 and the user's own group */
     check_int(chmod(other, 0777), 0);
     snprintf(text, sizeof(text),
-             "backend per-version root %s (owner %u, group %u, mode 0777) may be changed by others than its user", other,
-             getuid(), getgid());
+             "backend per-version root %s (owner %u, group %u, mode 0777) may be changed by others than its user",
+             other, getuid(), getgid());
     check_refusal(path, other, -EPERM, text);
     check_int(chmod(other, 0700), 0);
 }
@@ -215,7 +216,8 @@ static void test_environment(void)
 static void test_environment_without_a_user(void)
 {
     struct child_baseline baseline;
-    struct child_facts facts = {.service = "s", .version = "1.0.0", .path = "/x", .instance = "shared", .listener_fd = -1};
+    struct child_facts facts = {
+        .service = "s", .version = "1.0.0", .path = "/x", .instance = "shared", .listener_fd = -1};
     char **env = NULL;
 
     check_int(child_baseline_make(&baseline, "", "", NULL, from_broker), 0);

@@ -66,8 +66,8 @@ static struct backend_key key_of(const char *instance, const char *version, uint
 {
     struct backend_key key;
 
-    check_fatal(backend_key_make(slice_from(instance), SLICE("svc"), slice_from(version), (const uint8_t[32]){hash},
-                                 &key));
+    check_fatal(
+        backend_key_make(slice_from(instance), SLICE("svc"), slice_from(version), (const uint8_t[32]){hash}, &key));
     return key;
 }
 

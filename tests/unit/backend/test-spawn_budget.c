@@ -7,7 +7,7 @@
 
 #include "check.h"
 
-#define S(seconds) ((nsec_t)(seconds) * NSEC_PER_SEC)
+#define S(seconds) ((nsec_t)(seconds)*NSEC_PER_SEC)
 
 static const nsec_t T0 = S(1000);
 
@@ -19,7 +19,8 @@ static struct backend_key key_of(const char *version)
     return key;
 }
 
-static int fail_at(struct spawn_budget *budget, const struct backend_key *key, nsec_t now, struct spawn_refusal *refusal)
+static int fail_at(struct spawn_budget *budget, const struct backend_key *key, nsec_t now,
+                   struct spawn_refusal *refusal)
 {
     struct spawn_permit permit;
     int r = spawn_budget_try_begin(budget, key, now, &permit, refusal);
@@ -127,7 +128,7 @@ static void test_single_flight(void)
     check_int(permit.attempt, 1);
     check_int(spawn_budget_try_begin(&budget, &key, T0, &second, &refusal), SPAWN_BUDGET_E_IN_PROGRESS);
     spawn_budget_snapshot(&budget, &key, T0, &row);
-    check_int(row.attempts_used, 1); /* the refusal spent nothing */
+    check_int(row.attempts_used, 1);                                              /* the refusal spent nothing */
     check_int(spawn_budget_try_begin(&budget, &other, T0, &second, &refusal), 0); /* keys are independent */
     spawn_budget_finish_failed(&budget, &other, second, T0);
     /* a launch that lasts longer than the window stays the only one */

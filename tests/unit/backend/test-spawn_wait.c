@@ -4,7 +4,7 @@
 
 #include "check.h"
 
-#define MS(n) ((nsec_t)(n) * NSEC_PER_MSEC)
+#define MS(n) ((nsec_t)(n)*NSEC_PER_MSEC)
 
 static void test_instants(void)
 {
