@@ -72,7 +72,7 @@ struct fsm_machine {
     void (*ended)(struct fsm *);
 };
 
-/* Begins the life of @fsm. 0 or -ENOMEM. */
+/* Begins the life of @fsm. 0, -ENOMEM, or -EALREADY (a bug of ours: it is reported). */
 int fsm_start(struct fsm *fsm, struct fsm_world *world, const struct fsm_machine *machine);
 
 /* Appends @event to the queue of @fsm. */

@@ -8,6 +8,7 @@
  */
 #include "fsm/step.h"
 
+#include <errno.h>
 #include <string.h>
 
 bool fsm_is_alive(const struct fsm *fsm)
@@ -148,6 +149,10 @@ int fsm_start(struct fsm *fsm, struct fsm_world *world, const struct fsm_machine
 {
     int r;
 
+    if (fsm->world) {
+        fsm_report(fsm, 0, "of an instance that is alive");
+        return -EALREADY;
+    }
     *fsm = (struct fsm){.world = world, .machine = machine};
     r = fsm_slot_take(world, fsm);
     if (r < 0) {
@@ -234,6 +239,10 @@ void fsm_world_run(struct fsm_world *world)
 
 void fsm_deinit(struct fsm *fsm)
 {
-    if (fsm->world)
+    if (!fsm->world)
+        return;
+    if (fsm->is_stepping)
+        fsm_report(fsm, 0, "is followed by deinit in an action of the instance itself");
+    else
         let_go(fsm);
 }

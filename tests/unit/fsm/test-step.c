@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps, turns and tickets of the engine, in a world without a loop. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,6 +319,26 @@ static int never_in_child(bool strict)
     return status;
 }
 
+static void deinit_itself(struct offer *o, const char *action)
+{
+    (void)action;
+    fsm_deinit(&o->fsm);
+}
+
+static void test_misuse(void)
+{
+    begin_waiting();
+    check_int(offer_start(&a, &world), -EALREADY);
+    check_int(reports, 1);
+    check_int(offer_state(&a), OFFER_STATE_WAITING);
+    a.on_action = deinit_itself;
+    raise_and_run(&a, OFFER_EVENT_ACK); /* two actions */
+    check_int(reports, 3);
+    check_int(offer_state(&a), OFFER_STATE_READYING);
+    a.on_action = NULL;
+    end();
+}
+
 static void test_strict(void)
 {
     int status;
@@ -453,7 +474,8 @@ CHECK_PROGRAM("fsm/step", {"birth, outcomes, events, end", test_life},
               {"instances take turns; finished work comes last", test_turns},
               {"a fifth event is reported and dropped", test_queue_full},
               {"an instance cannot raise in itself", test_raise_in_itself}, {"steps never nest", test_never_nested},
-              {"what cannot happen changes nothing", test_impossible}, {"it aborts a strict world only", test_strict},
-              {"the end may free or restart the instance", test_end}, {"deinit lets go of everything", test_deinit},
-              {"starts within the reserve do not allocate", test_slots}, {"the last steps can be shown", test_describe},
-              {"living instances can be visited", test_each})
+              {"what cannot happen changes nothing", test_impossible},
+              {"a living instance is not started, a stepping one not let go", test_misuse},
+              {"it aborts a strict world only", test_strict}, {"the end may free or restart the instance", test_end},
+              {"deinit lets go of everything", test_deinit}, {"starts within the reserve do not allocate", test_slots},
+              {"the last steps can be shown", test_describe}, {"living instances can be visited", test_each})
