@@ -3,8 +3,8 @@
 /*
  * Replacement by rename. The temporary file lies in the same directory, so the rename is atomic by construction, and is
  * made with O_EXCL under a name that a link planted beforehand cannot have; the directory is a descriptor, so it cannot
- * be swapped on the way. What a killed writer leaves behind is read by nobody. It does not lock: of two writers the last
- * one wins, whole.
+ * be swapped on the way. What a killed writer leaves behind is read by nobody. It does not lock: of two writers the
+ * last one wins, whole.
  */
 
 #include "base/atomic_file.h"

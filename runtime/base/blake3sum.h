@@ -10,9 +10,9 @@ enum { BLAKE3_SIZE = 32 };
 void blake3_sum(const void *data, size_t size, uint8_t ret[BLAKE3_SIZE]);
 
 /*
- * BLAKE3 of what is in @fd from its first byte to its end, read with pread() in big pieces: the file position is neither
- * used nor moved. Blocks: for the background worker only. *@ret_size (may be NULL) is the number of bytes. 0 or a
- * negative errno.
+ * BLAKE3 of what is in @fd from its first byte to its end, read with pread() in big pieces: the file position is
+ * neither used nor moved. Blocks: for the background worker only. *@ret_size (may be NULL) is the number of bytes. 0 or
+ * a negative errno.
  */
 int blake3_sum_fd(int fd, uint8_t ret[BLAKE3_SIZE]);
 int blake3_sum_fd_sized(int fd, uint8_t ret[BLAKE3_SIZE], uint64_t *ret_size);

@@ -84,7 +84,7 @@ int buffer_append(struct buffer *buffer, const void *data, size_t n)
 
 void buffer_drop(struct buffer *buffer, size_t n)
 {
-    if (n >= buffer->size) {
+    if (n >= buffer->size || !buffer->data) {
         buffer->size = 0;
         return;
     }

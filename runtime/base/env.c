@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The only reader of the environment: an empty variable is no variable, and a number that is none is no number. It keeps
- * nothing, so a test may change the environment between two calls.
+ * The only reader of the environment: an empty variable is no variable, and a number that is none is no number. It
+ * keeps nothing, so a test may change the environment between two calls.
  */
 
 #include "base/env.h"

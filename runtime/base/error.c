@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The way of the last error, kept per thread as a short list of places. A birth empties the list, a trace appends to it,
- * so the list always describes one error; what does not fit is left out at the end. Nothing is printed here: whoever
- * handles the error decides whether its way is worth a line.
+ * The way of the last error, kept per thread as a short list of places. A birth empties the list, a trace appends to
+ * it, so the list always describes one error; what does not fit is left out at the end. Nothing is printed here:
+ * whoever handles the error decides whether its way is worth a line.
  */
 
 #include "base/error.h"
@@ -57,7 +57,8 @@ const char *error_path(char *text, size_t size)
     }
     text[0] = '\0';
     for (unsigned int i = 0; i < n_places && used < size; i++) {
-        int n = snprintf(text + used, size - used, "%s%s:%d", i ? " < " : "", base_name(places[i].file), places[i].line);
+        int n =
+            snprintf(text + used, size - used, "%s%s:%d", i ? " < " : "", base_name(places[i].file), places[i].line);
 
         if (n < 0) {
             break;

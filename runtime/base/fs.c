@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * File systems by the magic number that the kernel reports. The list names those on which flock(), modes or rename() are
- * known not to hold; everything else counts as local, so a new local file system needs no entry here.
+ * File systems by the magic number that the kernel reports. The list names those on which flock(), modes or rename()
+ * are known not to hold; everything else counts as local, so a new local file system needs no entry here.
  */
 
 #include "base/fs.h"
@@ -18,10 +18,10 @@ static const struct {
     enum fs_kind kind;
     const char *name;
 } file_systems[] = {
-    {0x00006969, FS_UNFIT, "nfs"},       {0x0000517B, FS_UNFIT, "smb"},   {0xFF534D42, FS_UNFIT, "cifs"},
-    {0xFE534D42, FS_UNFIT, "smb2"},      {0x5346414F, FS_UNFIT, "afs"},   {0x73757245, FS_UNFIT, "coda"},
-    {0x0000564C, FS_UNFIT, "ncp"},       {0x01021997, FS_UNFIT, "9p"},    {0x00C36400, FS_UNFIT, "ceph"},
-    {0x0BD00BD0, FS_UNFIT, "lustre"},    {0x00004D44, FS_UNFIT, "fat"},   {0x2011BAB0, FS_UNFIT, "exfat"},
+    {0x00006969, FS_UNFIT, "nfs"},     {0x0000517B, FS_UNFIT, "smb"}, {0xFF534D42, FS_UNFIT, "cifs"},
+    {0xFE534D42, FS_UNFIT, "smb2"},    {0x5346414F, FS_UNFIT, "afs"}, {0x73757245, FS_UNFIT, "coda"},
+    {0x0000564C, FS_UNFIT, "ncp"},     {0x01021997, FS_UNFIT, "9p"},  {0x00C36400, FS_UNFIT, "ceph"},
+    {0x0BD00BD0, FS_UNFIT, "lustre"},  {0x00004D44, FS_UNFIT, "fat"}, {0x2011BAB0, FS_UNFIT, "exfat"},
     {0x65735546, FS_DOUBTFUL, "fuse"},
 };
 

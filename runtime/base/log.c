@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One record is one line, built on the stack and given to the kernel with one write(): nothing is buffered, so nothing is
- * written twice after a fork, and lines of several processes do not mix. The descriptor is shared with others, so it
+ * One record is one line, built on the stack and given to the kernel with one write(): nothing is buffered, so nothing
+ * is written twice after a fork, and lines of several processes do not mix. The descriptor is shared with others, so it
  * cannot be made non-blocking; poll() says first whether a line of up to PIPE_BUF bytes goes through, and a line that
  * does not is counted and dropped. The members of a record stand in one table, so the two formats cannot disagree.
  *
- * Each code has a window of one second in which LOG_BURST lines pass. The rest is counted, and the sum is written when the
- * next record after the window, of whatever code, comes by: the log has no timer of its own.
+ * Each code has a window of one second in which LOG_BURST lines pass. The rest is counted, and the sum is written when
+ * the next record after the window, of whatever code, comes by: the log has no timer of its own.
  */
 
 #include "base/log.h"
@@ -173,6 +173,7 @@ void log_event(const struct log_record *record, const char *format, ...)
         return;
     }
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line above */
     (void)vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     emit(record, message);
@@ -209,7 +210,6 @@ void log_open(int fd)
         log_warn(LOG_CODE_LOG_SETTING, "RP_BROKER_LOG_FORMAT is neither json nor text: json is used");
     }
     if (level && !read_level(level)) {
-        log_warn(LOG_CODE_LOG_SETTING,
-                 "RP_BROKER_LOG_LEVEL is none of trace, debug, info, warn, error: info is used");
+        log_warn(LOG_CODE_LOG_SETTING, "RP_BROKER_LOG_LEVEL is none of trace, debug, info, warn, error: info is used");
     }
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The log: one line a record on standard error, one write() a line (spec 05 §8.2). Only those who dispatch requests log;
- * parsers and machines return codes. Records of one code are limited to LOG_BURST a second; what was left out is summed
- * up in one line when the second is over. A record that cannot be written at once is dropped: the log never blocks and
- * never fails. For the loop's thread only.
+ * The log: one line a record on standard error, one write() a line (spec 05 §8.2). Only those who dispatch requests
+ * log; parsers and machines return codes. Records of one code are limited to LOG_BURST a second; what was left out is
+ * summed up in one line when the second is over. A record that cannot be written at once is dropped: the log never
+ * blocks and never fails. For the loop's thread only.
  */
 
 #include <stdint.h>
@@ -14,10 +14,10 @@
 #include "base/slice.h"
 
 enum {
-    LOG_BURST = 20,       /* lines a second and code; errors are limited too */
-    LOG_LINE_MAX = 4096,  /* PIPE_BUF: a line reaches a pipe whole */
+    LOG_BURST = 20,      /* lines a second and code; errors are limited too */
+    LOG_LINE_MAX = 4096, /* PIPE_BUF: a line reaches a pipe whole */
     LOG_MESSAGE_MAX = 1536,
-    LOG_FIELD_MAX = 256,  /* bytes shown of any string that a peer supplied */
+    LOG_FIELD_MAX = 256, /* bytes shown of any string that a peer supplied */
 };
 
 enum log_level {
@@ -53,9 +53,9 @@ struct log_record {
 };
 
 /*
- * Reads RP_BROKER_LOG_FORMAT (json, text; default text on a terminal, else json; an unknown value is warned of and counts
- * as json) and RP_BROKER_LOG_LEVEL (trace, debug, info, warn, error; default info). Lines go to @fd, usually 2, which is
- * borrowed. Before this call the log writes text to descriptor 2 at level info.
+ * Reads RP_BROKER_LOG_FORMAT (json, text; default text on a terminal, else json; an unknown value is warned of and
+ * counts as json) and RP_BROKER_LOG_LEVEL (trace, debug, info, warn, error; default info). Lines go to @fd, usually 2,
+ * which is borrowed. Before this call the log writes text to descriptor 2 at level info.
  */
 void log_open(int fd);
 

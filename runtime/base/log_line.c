@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The bytes of a log line. Every string goes through one filter first, whatever the format: a control character (C0, DEL,
- * C1) or a byte that is not part of valid UTF-8 becomes '?', so no peer can forge a line, drive a terminal or break the
- * JSON. Then the format adds what it needs: JSON escapes quotation marks and backslashes; text puts values with spaces,
- * quotation marks or '=' in quotes.
+ * The bytes of a log line. Every string goes through one filter first, whatever the format: a control character (C0,
+ * DEL, C1) or a byte that is not part of valid UTF-8 becomes '?', so no peer can forge a line, drive a terminal or
+ * break the JSON. Then the format adds what it needs: JSON escapes quotation marks and backslashes; text puts values
+ * with spaces, quotation marks or '=' in quotes.
  */
 
 #include "base/log_line.h"
@@ -15,11 +15,12 @@
 #include <time.h>
 
 enum {
-    TAIL_SIZE = 2,            /* what log_line_end() may add */
-    TEXT_MAX = LOG_LINE_MAX,  /* escaped form of one string */
+    TAIL_SIZE = 2,           /* what log_line_end() may add */
+    TEXT_MAX = LOG_LINE_MAX, /* escaped form of one string */
 };
 
-/* Length of the valid UTF-8 sequence at the beginning of @text, 0: there is none. Overlong forms and surrogates are none. */
+/* Length of the valid UTF-8 sequence at the beginning of @text, 0: there is none. Overlong forms and surrogates are
+ * none. */
 static size_t utf8_size(const unsigned char *text, size_t size)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -23,7 +23,8 @@ void log_line_begin(struct log_line *line, enum log_format format);
 /* Time stamp, level and message: the first members. */
 void log_line_head(struct log_line *line, uint64_t unix_msec, const char *level, const char *message);
 
-/* A string; left out when empty, cut to LOG_FIELD_MAX bytes, control characters and bytes that are no UTF-8 replaced. */
+/* A string; left out when empty, cut to LOG_FIELD_MAX bytes, control characters and bytes that are no UTF-8 replaced.
+ */
 void log_line_text(struct log_line *line, const char *key, struct slice value);
 
 /* A number; left out when 0. */

@@ -30,6 +30,7 @@ static int __attribute__((format(printf, 3, 4))) tell(struct private_dir_report 
     va_list arguments;
 
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line above */
     (void)vsnprintf(report->text, sizeof(report->text), format, arguments);
     va_end(arguments);
     return r;
@@ -50,14 +51,15 @@ static int check_owner(const struct stat *st, bool or_root, const char *path, st
     if (st->st_uid == sys_geteuid() || (or_root && st->st_uid == 0)) {
         return 0;
     }
-    return tell(report, PRIVATE_DIR_E_REFUSED, "%s: belongs to uid %u, not to you (uid %u); remove it or use another directory",
-                path, st->st_uid, sys_geteuid());
+    return tell(report, PRIVATE_DIR_E_REFUSED,
+                "%s: belongs to uid %u, not to you (uid %u); remove it or use another directory", path, st->st_uid,
+                sys_geteuid());
 }
 
 static int refuse_mode(mode_t mode, const char *wrong, const char *path, struct private_dir_report *report)
 {
-    return tell(report, PRIVATE_DIR_E_REFUSED, "%s: has mode %04o, so other users can %s; make it private: chmod 700 '%s'",
-                path, mode, wrong, path);
+    return tell(report, PRIVATE_DIR_E_REFUSED,
+                "%s: has mode %04o, so other users can %s; make it private: chmod 700 '%s'", path, mode, wrong, path);
 }
 
 static int narrow(int fd, mode_t mode, const char *path, struct private_dir_report *report)
@@ -126,8 +128,8 @@ static int explain(int r, int dirfd, const char *name, const char *path, struct 
         return tell(report, PRIVATE_DIR_E_ABSENT, "%s: does not exist", path);
     }
     if ((r == -ENOTDIR || r == -ELOOP) && is_link(dirfd, name)) {
-        return tell(report, PRIVATE_DIR_E_REFUSED, "%s: is a symbolic link, which is not followed here; use the directory itself",
-                    path);
+        return tell(report, PRIVATE_DIR_E_REFUSED,
+                    "%s: is a symbolic link, which is not followed here; use the directory itself", path);
     }
     if (r == -ENOTDIR) {
         return tell(report, PRIVATE_DIR_E_REFUSED, "%s: is not a directory; remove it or use another directory", path);
@@ -190,7 +192,8 @@ int private_dir_open_at(int dirfd, const char *name, const char *path, enum priv
 
 /* ------------------------------------------------------------------------------------------------------------ paths */
 
-/* Splits off the last component: @parent keeps what is before it, "/" or "." when there is nothing. NULL: there is none. */
+/* Splits off the last component: @parent keeps what is before it, "/" or "." when there is nothing. NULL: there is
+ * none. */
 static char *split(char *parent)
 {
     size_t size = strlen(parent);
@@ -286,13 +289,14 @@ static int check_holder(int fd, const char *path, struct private_dir_report *rep
     }
     if (st.st_mode & OTHERS_WRITE && !(st.st_mode & S_ISVTX)) {
         return tell(report, PRIVATE_DIR_E_REFUSED,
-                    "%s: has mode %04o, so other users can replace what is in it; chmod 700 '%s' (a shared one needs the sticky bit, "
+                    "%s: has mode %04o, so other users can replace what is in it; chmod 700 '%s' (a shared one needs "
+                    "the sticky bit, "
                     "chmod +t)",
                     path, st.st_mode & MODE_BITS, path);
     }
     if (st.st_uid != 0 && st.st_uid != UID_UNMAPPED && st.st_uid != sys_geteuid()) {
-        return tell(report, PRIVATE_DIR_E_REFUSED, "%s: belongs to uid %u, neither to you (uid %u) nor to root", path, st.st_uid,
-                    sys_geteuid());
+        return tell(report, PRIVATE_DIR_E_REFUSED, "%s: belongs to uid %u, neither to you (uid %u) nor to root", path,
+                    st.st_uid, sys_geteuid());
     }
     return 0;
 }
@@ -316,7 +320,8 @@ int private_dir_open_broker(const char *path, bool create, struct private_dir_re
     if (!upper_name) {
         return tell(report, PRIVATE_DIR_E_REFUSED, "%s: is not a directory of two levels", path);
     }
-    r = open_holder(holder_path, false, report, &holder_fd); /* a run-time directory that is not there is not ours to invent */
+    r = open_holder(holder_path, false, report,
+                    &holder_fd); /* a run-time directory that is not there is not ours to invent */
     if (r) {
         return r;
     }

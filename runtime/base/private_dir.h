@@ -10,8 +10,8 @@
 #include <sys/types.h>
 
 enum private_dir_rule {
-    /* The `broker` directory: ours, a directory, mode exactly 0700. One that is ours and that nobody else can write, but
-     * whose mode differs, is narrowed (report.was_narrowed: one log line is due); anything else is refused. */
+    /* The `broker` directory: ours, a directory, mode exactly 0700. One that is ours and that nobody else can write,
+     * but whose mode differs, is narrowed (report.was_narrowed: one log line is due); anything else is refused. */
     PRIVATE_DIR_EXACT,
     /* The level above it: ours, and nobody else can write it. Never changed. */
     PRIVATE_DIR_OWNED,
@@ -49,7 +49,7 @@ int private_dir_open_at(int dirfd, const char *name, const char *path, enum priv
 
 /*
  * The `broker` directory whose path is @path: its last two levels are made and judged as spec 02 §5.3 (1) says, the
- * upper by PRIVATE_DIR_OWNED, the lower by PRIVATE_DIR_EXACT, without following a link in either; what holds them must be
- * unwritable for others or sticky, as /tmp is. Results as above.
+ * upper by PRIVATE_DIR_OWNED, the lower by PRIVATE_DIR_EXACT, without following a link in either; what holds them must
+ * be unwritable for others or sticky, as /tmp is. Results as above.
  */
 int private_dir_open_broker(const char *path, bool create, struct private_dir_report *report, int *ret_fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Random bytes come from getrandom() alone: there is no generator of our own to seed, fork or leak. Short answers, which
- * the kernel gives only for long requests, are continued.
+ * Random bytes come from getrandom() alone: there is no generator of our own to seed, fork or leak. Short answers,
+ * which the kernel gives only for long requests, are continued.
  */
 
 #include "base/random.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * fork() and exec() with the whole recipe of a child. It is fork() from the loop's own thread: vfork() and posix_spawn()
- * would stop the loop until the exec is through, and a parent-death signal follows the forking thread. Between fork and
- * exec the child makes only async-signal-safe calls on memory that was ready before, because another thread may have held
- * a lock at the fork. A failure on that way travels as 4 bytes through a CLOEXEC pipe, whose end of file is the proof of
- * the exec. The pidfd is taken while nobody can have reaped the child, so it cannot name a stranger. It waits for nothing.
+ * fork() and exec() with the whole recipe of a child. It is fork() from the loop's own thread: vfork() and
+ * posix_spawn() would stop the loop until the exec is through, and a parent-death signal follows the forking thread.
+ * Between fork and exec the child makes only async-signal-safe calls on memory that was ready before, because another
+ * thread may have held a lock at the fork. A failure on that way travels as 4 bytes through a CLOEXEC pipe, whose end
+ * of file is the proof of the exec. The pidfd is taken while nobody can have reaped the child, so it cannot name a
+ * stranger. It waits for nothing.
  */
 
 #include "base/spawn.h"

@@ -57,7 +57,8 @@ static inline pid_t sys_getsid(pid_t pid)
     SYS_ONCE(pid_t, getsid(pid));
 }
 
-/* A descriptor (CLOEXEC) that names the process until closed, whatever happens to its number. -ESRCH when there is none. */
+/* A descriptor (CLOEXEC) that names the process until closed, whatever happens to its number. -ESRCH when there is
+ * none. */
 static inline int sys_pidfd_open(pid_t pid, unsigned int flags)
 {
     SYS_ONCE(int, (int)syscall(SYS_pidfd_open, pid, flags));
@@ -128,7 +129,8 @@ static inline int sys_gethostname(char *ret, size_t size)
     SYS_ONCE(int, gethostname(ret, size));
 }
 
-/* 0 and *@ret: @entry, with its strings in @text; NULL when the user has no entry. May ask name services, so it blocks. */
+/* 0 and *@ret: @entry, with its strings in @text; NULL when the user has no entry. May ask name services, so it blocks.
+ */
 static inline int sys_getpwuid_r(uid_t uid, struct passwd *entry, char *text, size_t size, struct passwd **ret)
 {
     return -getpwuid_r(uid, entry, text, size, ret);

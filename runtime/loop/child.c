@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The end of a process, by its pidfd and nothing else: no SIGCHLD, no waitpid(-1), so every process has one who reaps it
- * and a reused number is never taken for the old process. A pidfd becomes readable when the process has ended, and for a
- * child it still is one to be reaped then; for a stranger waitid() says ECHILD, and its end is all that is known.
+ * The end of a process, by its pidfd and nothing else: no SIGCHLD, no waitpid(-1), so every process has one who reaps
+ * it and a reused number is never taken for the old process. A pidfd becomes readable when the process has ended, and
+ * for a child it still is one to be reaped then; for a stranger waitid() says ECHILD, and its end is all that is known.
  */
 
 #include <string.h>

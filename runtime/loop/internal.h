@@ -13,7 +13,8 @@ static inline void loop_call_after(struct loop *loop)
     }
 }
 
-/* io.c: brings the epoll instance up to date; fills @polls and @ret_ios with what poll() is to watch. Returns how many. */
+/* io.c: brings the epoll instance up to date; fills @polls and @ret_ios with what poll() is to watch. Returns how many.
+ */
 struct loop_watch {
     uint32_t slot, generation;
 };

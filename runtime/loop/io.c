@@ -214,7 +214,8 @@ static struct loop_io *oldest_young(struct loop *loop)
 {
     struct loop_io *io;
 
-    TAILQ_FOREACH(io, &loop->direct, direct) {
+    TAILQ_FOREACH(io, &loop->direct, direct)
+    {
         if (io->place == LOOP_YOUNG) {
             return io;
         }
@@ -250,7 +251,8 @@ uint32_t loop_io_prepare(struct loop *loop, struct pollfd *polls, struct loop_wa
 
     demote_aged(loop);
     update_touched(loop);
-    TAILQ_FOREACH(io, &loop->direct, direct) {
+    TAILQ_FOREACH(io, &loop->direct, direct)
+    {
         uint32_t wanted = io->wants(io->owner);
 
         if (io->is_muted && !(wanted & (LOOP_READ | LOOP_WRITE))) {

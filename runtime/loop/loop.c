@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The turn: wait, timers, descriptors, deferred calls. One poll() waits for everything; its timeout is the earliest timer,
- * in nanoseconds, so no timer descriptor is needed. After each callback the after-hook runs, so whatever a callback has
- * queued is done before the next one sees the world. The loop knows nothing of what it drives and never fails because
- * a callback did; only the kernel's refusal to wait ends it.
+ * The turn: wait, timers, descriptors, deferred calls. One poll() waits for everything; its timeout is the earliest
+ * timer, in nanoseconds, so no timer descriptor is needed. After each callback the after-hook runs, so whatever a
+ * callback has queued is done before the next one sees the world. The loop knows nothing of what it drives and never
+ * fails because a callback did; only the kernel's refusal to wait ends it.
  */
 
 #include "loop/loop.h"

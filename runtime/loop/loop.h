@@ -6,8 +6,8 @@
  * epoll instance) all the others stand. Timers run before descriptors. Any callback may link, unlink and free anything,
  * itself included: between callbacks the loop holds no pointer, only {slot, generation} names that it looks up again.
  *
- * What a descriptor is waited for is never stored: the owner's wants() says so when the loop needs to know, and the owner
- * calls loop_io_touch() when the answer may have changed outside of its own callback.
+ * What a descriptor is waited for is never stored: the owner's wants() says so when the loop needs to know, and the
+ * owner calls loop_io_touch() when the answer may have changed outside of its own callback.
  */
 
 #include <signal.h>
@@ -25,11 +25,11 @@ enum {
 };
 
 enum {
-    LOOP_YOUNG_MAX = 8,        /* young descriptors that stand directly in the poll set */
-    LOOP_YOUNG_TURNS = 64,     /* and for how many turns at most */
-    LOOP_DIRECT_MAX = 32,      /* pinned and young together */
-    LOOP_BATCH_MAX = 64,       /* events taken from the epoll instance at once */
-    LOOP_STUCK_MAX = 4,        /* worker threads given up and still stuck (decision 14) */
+    LOOP_YOUNG_MAX = 8,    /* young descriptors that stand directly in the poll set */
+    LOOP_YOUNG_TURNS = 64, /* and for how many turns at most */
+    LOOP_DIRECT_MAX = 32,  /* pinned and young together */
+    LOOP_BATCH_MAX = 64,   /* events taken from the epoll instance at once */
+    LOOP_STUCK_MAX = 4,    /* worker threads given up and still stuck (decision 14) */
 };
 
 /* Where a descriptor is waited for. */
@@ -165,7 +165,8 @@ void loop_set_after(struct loop *loop, void (*after)(void *userdata), void *user
 /* ----------------------------------------------------------------------------------------------------- descriptors */
 
 /*
- * Waits for @fd, which stays the caller's and must be unlinked before it is closed. 0, or a negative errno: -EINVAL when
+ * Waits for @fd, which stays the caller's and must be unlinked before it is closed. 0, or a negative errno: -EINVAL
+ * when
  * @io is linked already, -ENOMEM, what epoll_ctl() says.
  *
  * @ready gets those of the wanted events that are true, and LOOP_HANGUP. After a hang-up the owner reads to the end,
@@ -191,7 +192,8 @@ static inline bool loop_io_is_linked(const struct loop_io *io)
 /* A stopped timer that will call @due. No allocation ever. */
 void loop_timer_init(struct loop_timer *timer, struct loop *loop, void (*due)(void *owner), void *owner);
 
-/* Sets or moves it; @when is CLOCK_MONOTONIC, NSEC_NEVER stops. It is stopped when @due runs, and may be set anew there. */
+/* Sets or moves it; @when is CLOCK_MONOTONIC, NSEC_NEVER stops. It is stopped when @due runs, and may be set anew
+ * there. */
 void loop_timer_set(struct loop_timer *timer, nsec_t when_nsec);
 
 /* As loop_timer_set(), @delay from loop_now(). */
@@ -216,15 +218,16 @@ void loop_defer(struct loop *loop, struct loop_deferred *deferred, void (*run)(v
 /* Forgets it. Harmless when not queued. */
 void loop_defer_cancel(struct loop_deferred *deferred);
 
-/* --------------------------------------------------------------------------------------------- the background worker */
+/* --------------------------------------------------------------------------------------------- the background worker
+ */
 
 /*
  * Runs work(@owner) on the background thread, one job after the other, then done(@owner, false) on the loop. When the
- * work takes longer than @limit (counted from its start; 0: 10 s) it is given up: done(@owner, true) comes, the thread is
- * left to itself and a fresh one takes over. From then on @owner's memory belongs to the stuck work: the loop's side may
- * not free or write it (beyond what done() itself does), and discard(@owner) is called exactly once, on whatever thread,
- * when the work is over at last; so give a job memory of its own. job->discard is set before the call; NULL: nothing is
- * called. The job itself may lie in that memory.
+ * work takes longer than @limit (counted from its start; 0: 10 s) it is given up: done(@owner, true) comes, the thread
+ * is left to itself and a fresh one takes over. From then on @owner's memory belongs to the stuck work: the loop's side
+ * may not free or write it (beyond what done() itself does), and discard(@owner) is called exactly once, on whatever
+ * thread, when the work is over at last; so give a job memory of its own. job->discard is set before the call; NULL:
+ * nothing is called. The job itself may lie in that memory.
  *
  * 0; -EBUSY: LOOP_STUCK_MAX threads are stuck and so is the present one, or @job is queued already; or another negative
  * errno with nothing begun (no thread, no descriptor).
@@ -244,8 +247,8 @@ uint32_t loop_jobs_stuck(const struct loop *loop);
 /* ------------------------------------------------------------------------------------------------ children, signals */
 
 /*
- * Calls exited() once when the process that @pidfd names has ended; it has then been reaped. @info is NULL when it is not
- * our child, so that nothing more is known. @pidfd is taken, also on failure, and closed before exited() runs.
+ * Calls exited() once when the process that @pidfd names has ended; it has then been reaped. @info is NULL when it is
+ * not our child, so that nothing more is known. @pidfd is taken, also on failure, and closed before exited() runs.
  */
 int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
                      void (*exited)(void *owner, const siginfo_t *info), void *owner);

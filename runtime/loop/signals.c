@@ -47,7 +47,7 @@ int loop_signals_init(struct loop *loop, struct loop_signals *signals, const sig
         *signals = (struct loop_signals){0};
         return error_trace(r);
     }
-    fd = -1;
+    signals->fd = take_fd(&fd);
     return 0;
 }
 

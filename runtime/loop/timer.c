@@ -2,9 +2,9 @@
 
 /*
  * Timers in a pairing heap threaded through the timers themselves: setting costs O(1), taking the first or any other
- * O(log n), and nothing is ever allocated. Equal moments run in the order in which they were set, and a moment in the past
- * counts as now, so a timer that sets itself again at once takes its place behind those already waiting. A turn runs at
- * most as many timers as were set when it began: no chain of timers keeps the descriptors from their turn.
+ * O(log n), and nothing is ever allocated. Equal moments run in the order in which they were set, and a moment in the
+ * past counts as now, so a timer that sets itself again at once takes its place behind those already waiting. A turn
+ * runs at most as many timers as were set when it began: no chain of timers keeps the descriptors from their turn.
  */
 
 #include <stddef.h>
@@ -44,7 +44,8 @@ static struct loop_timer *detach(struct loop_timer *timer)
     return timer;
 }
 
-/* Melds a row of siblings into one heap: pairs from left to right, then all of them from right to left. No recursion. */
+/* Melds a row of siblings into one heap: pairs from left to right, then all of them from right to left. No recursion.
+ */
 static struct loop_timer *meld_row(struct loop_timer *row)
 {
     struct loop_timer *pairs = NULL, *result = NULL;

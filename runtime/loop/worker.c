@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One background thread for work that may block: hashing, fsync, files on a dead mount. The queue is the loop's alone; it
- * hands one job at a time to the thread, over a desk that both share under a lock, and so knows when each began. The end
- * of a job makes an eventfd readable.
+ * One background thread for work that may block: hashing, fsync, files on a dead mount. The queue is the loop's alone;
+ * it hands one job at a time to the thread, over a desk that both share under a lock, and so knows when each began. The
+ * end of a job makes an eventfd readable.
  *
- * A job that is late is given up: desk and thread are left to each other, the memory of the job is the stuck work's, and a
- * fresh desk and thread take the next job. The thread that comes back at last disposes of that memory and of the desk, and
- * ends. When LOOP_STUCK_MAX + 1 threads are stuck nobody is left to work, so jobs are refused until one comes back.
+ * A job that is late is given up: desk and thread are left to each other, the memory of the job is the stuck work's,
+ * and a fresh desk and thread take the next job. The thread that comes back at last disposes of that memory and of the
+ * desk, and ends. When LOOP_STUCK_MAX + 1 threads are stuck nobody is left to work, so jobs are refused until one comes
+ * back.
  *
- * The thread is made at the first job. It knows nothing of a job but what lies on the desk, so a job may be freed as soon
- * as the loop's side has let go of it. It never calls into the loop.
+ * The thread is made at the first job. It knows nothing of a job but what lies on the desk, so a job may be freed as
+ * soon as the loop's side has let go of it. It never calls into the loop.
  */
 
 #include <pthread.h>
@@ -55,7 +56,7 @@ struct loop_worker {
     struct loop_job *current; /* whose work is on the desk; NULL: nobody asks for it */
     struct desk *desk;        /* NULL: no thread */
     pthread_t thread;
-    bool is_busy;             /* as far as the loop has noticed */
+    bool is_busy; /* as far as the loop has noticed */
     struct loop_timer limit;
     struct loop_io io;
     int event_fd;
@@ -64,7 +65,8 @@ struct loop_worker {
 /* Orphaned threads of this process. */
 static _Atomic(uint32_t) n_stuck;
 
-/* -------------------------------------------------------------------------------------------------------- the thread */
+/* -------------------------------------------------------------------------------------------------------- the thread
+ */
 
 static void free_desk(struct desk *desk)
 {
@@ -125,7 +127,8 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the desk */
+/* ---------------------------------------------------------------------------------------------------------- the desk
+ */
 
 static int open_desk(struct loop_worker *worker)
 {
@@ -236,7 +239,7 @@ static void start_next(struct loop_worker *worker)
     struct loop_job *job = TAILQ_FIRST(&worker->queue);
     struct desk *desk = worker->desk;
 
-    if (!job || worker->is_busy) {
+    if (!job || !desk || worker->is_busy) {
         return;
     }
     TAILQ_REMOVE(&worker->queue, job, entry);

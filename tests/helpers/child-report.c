@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A child that says how it found itself: one `key=value` line each for its arguments, environment, descriptors, session,
- * signals, directory and limits, written to the descriptor that REPORT_FD names; then it ends, or with STAY set, waits
- * for a signal.
+ * A child that says how it found itself: one `key=value` line each for its arguments, environment, descriptors,
+ * session, signals, directory and limits, written to the descriptor that REPORT_FD names; then it ends, or with STAY
+ * set, waits for a signal.
  */
 
 #include <dirent.h>

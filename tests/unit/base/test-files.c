@@ -98,7 +98,8 @@ static void test_atomic_write_fails(void)
     close_fd(dirfd);
 }
 
-/* ----------------------------------------------------------------------------------------------- private directories */
+/* ----------------------------------------------------------------------------------------------- private directories
+ */
 
 static struct private_dir_report report;
 
@@ -163,7 +164,8 @@ static void test_refusals_say_what_to_do(void)
     char wanted[1024];
 
     check_int(open_dir(path, PRIVATE_DIR_EXACT, true), PRIVATE_DIR_E_REFUSED);
-    snprintf(wanted, sizeof(wanted), "%s: has mode 0770, so other users can write it; make it private: chmod 700 '%s'", path, path);
+    snprintf(wanted, sizeof(wanted), "%s: has mode 0770, so other users can write it; make it private: chmod 700 '%s'",
+             path, path);
     check_str(report.text, wanted);
     check_int(sys_symlinkat(path, AT_FDCWD, link), 0);
     check_int(open_dir(link, PRIVATE_DIR_ENSURE, true), PRIVATE_DIR_E_REFUSED);
@@ -272,7 +274,8 @@ static void test_foreign_owner(void)
     check_int(open_dir(path, PRIVATE_DIR_PRIVATE, true), PRIVATE_DIR_E_REFUSED);
 }
 
-/* ------------------------------------------------------------------------------------------------------ file systems */
+/* ------------------------------------------------------------------------------------------------------ file systems
+ */
 
 static void test_file_systems(void)
 {
@@ -282,7 +285,8 @@ static void test_file_systems(void)
 
     check_int(fs_kind_of(0x6969, &name), FS_UNFIT);
     check_str(name, "nfs");
-    check_int(fs_kind_of((uint64_t)(int64_t)(int32_t)0xFF534D42, &name), FS_UNFIT); /* sign-extended, as f_type may be */
+    check_int(fs_kind_of((uint64_t)(int64_t)(int32_t)0xFF534D42, &name),
+              FS_UNFIT); /* sign-extended, as f_type may be */
     check_str(name, "cifs");
     check_int(fs_kind_of(0x65735546, &name), FS_DOUBTFUL);
     check_int(fs_kind_of(0x01021994, &name), FS_LOCAL); /* tmpfs */
@@ -295,7 +299,8 @@ static void test_file_systems(void)
     close_fd(fd);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ BLAKE3 */
+/* ------------------------------------------------------------------------------------------------------------ BLAKE3
+ */
 
 /* What the independent program b3sum says of a file. */
 static void ask_b3sum(const char *path, char *ret_hex)
@@ -315,8 +320,9 @@ static void ask_b3sum(const char *path, char *ret_hex)
 
 static void test_blake3_against_b3sum(void)
 {
-    static const size_t sizes[] = {0, 1, 2, 63, 64, 65, 127, 128, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 8192,
-                                   16383, 16384, 16385, 65535, 65536, 65537, 262143, 262144, 262145, 1048575, 1048576, 1048577};
+    static const size_t sizes[] = {0,     1,     2,     63,    64,     65,     127,    128,     1023,    1024,
+                                   1025,  2047,  2048,  2049,  4095,   4096,   4097,   8192,    16383,   16384,
+                                   16385, 65535, 65536, 65537, 262143, 262144, 262145, 1048575, 1048576, 1048577};
     static uint8_t bytes[1048577];
     const char *dir = check_tmpdir(), *path = in(dir, "data");
     char hex[65], wanted[65];
@@ -344,14 +350,10 @@ static void test_blake3_against_b3sum(void)
     check_int(blake3_sum_fd(-1, hash), -EBADF);
 }
 
-CHECK_PROGRAM("base/files",
-    {"a file is replaced whole", test_atomic_write},
-    {"a failed replacement leaves nothing", test_atomic_write_fails},
-    {"each rule over each mode", test_rules},
-    {"refusals say what to do", test_refusals_say_what_to_do},
-    {"links before the last component", test_links_on_the_way},
-    {"missing levels are made", test_missing_levels_are_made},
-    {"the broker directory", test_broker_directory},
-    {"a directory of somebody else", test_foreign_owner},
-    {"kinds of file systems", test_file_systems},
-    {"BLAKE3 says what b3sum says", test_blake3_against_b3sum})
+CHECK_PROGRAM("base/files", {"a file is replaced whole", test_atomic_write},
+              {"a failed replacement leaves nothing", test_atomic_write_fails},
+              {"each rule over each mode", test_rules}, {"refusals say what to do", test_refusals_say_what_to_do},
+              {"links before the last component", test_links_on_the_way},
+              {"missing levels are made", test_missing_levels_are_made},
+              {"the broker directory", test_broker_directory}, {"a directory of somebody else", test_foreign_owner},
+              {"kinds of file systems", test_file_systems}, {"BLAKE3 says what b3sum says", test_blake3_against_b3sum})

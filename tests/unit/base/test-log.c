@@ -72,10 +72,17 @@ static void test_json(void)
 
     open_pipe(LOG_JSON);
     log_set_instance("shared");
-    log_event(&(struct log_record){
-                  .level = LOG_WARN, .code = LOG_CODE_CONNECTION_EVICTED, .service = SLICE("tool"), .version = SLICE("1.2"),
-                  .request_id = SLICE("r1"), .frame_request_id = INT64_MAX, .connection_id = 7, .peer_pid = 99,
-                  .error_code = "ERROR_RATE_LIMITED", .event_kind = "HELLO", .trace_id = SLICE("abc")},
+    log_event(&(struct log_record){.level = LOG_WARN,
+                                   .code = LOG_CODE_CONNECTION_EVICTED,
+                                   .service = SLICE("tool"),
+                                   .version = SLICE("1.2"),
+                                   .request_id = SLICE("r1"),
+                                   .frame_request_id = INT64_MAX,
+                                   .connection_id = 7,
+                                   .peer_pid = 99,
+                                   .error_code = "ERROR_RATE_LIMITED",
+                                   .event_kind = "HELLO",
+                                   .trace_id = SLICE("abc")},
               "room for %d", 3);
     object = parse_only_line();
     check_fatal(object != NULL);
@@ -113,8 +120,9 @@ static void test_exact_bytes(void)
     log_line_head(&line, moment, "info", "a \"b\"\\\n");
     log_line_number(&line, "connection_id", 5);
     log_line_end(&line);
-    check_str((line.bytes[line.size] = '\0', line.bytes),
-              "{\"ts\":\"2023-11-14T22:13:20.007Z\",\"level\":\"info\",\"msg\":\"a \\\"b\\\"\\\\?\",\"connection_id\":5}\n");
+    check_str(
+        (line.bytes[line.size] = '\0', line.bytes),
+        "{\"ts\":\"2023-11-14T22:13:20.007Z\",\"level\":\"info\",\"msg\":\"a \\\"b\\\"\\\\?\",\"connection_id\":5}\n");
     log_line_begin(&line, LOG_TEXT);
     log_line_head(&line, moment, "warn", "a \"b\"\n");
     log_line_text(&line, "service_name", SLICE("tool"));
@@ -147,8 +155,10 @@ static void test_hostile_strings(void)
 
     open_pipe(LOG_JSON);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        log_event(&(struct log_record){.level = LOG_ERROR, .code = (enum log_code)(LOG_CODE_STARTED + i % 4), .service = rows[i].value}, "%.*s",
-                  SLICE_ARGS(rows[i].value));
+        log_event(&(struct log_record){.level = LOG_ERROR,
+                                       .code = (enum log_code)(LOG_CODE_STARTED + i % 4),
+                                       .service = rows[i].value},
+                  "%.*s", SLICE_ARGS(rows[i].value));
         object = parse_only_line();
         check_fatal(object != NULL);
         check_str(member(object, "service_name"), rows[i].shown);
@@ -167,8 +177,12 @@ static void test_long_strings(void)
     memset(text, '"', sizeof(text) - 1);
     for (int format = LOG_JSON; format <= LOG_TEXT; format++) {
         open_pipe((enum log_format)format);
-        log_event(&(struct log_record){.code = LOG_CODE_STARTED, .service = slice, .version = slice, .request_id = slice,
-                                       .trace_id = slice, .connection_id = 1},
+        log_event(&(struct log_record){.code = LOG_CODE_STARTED,
+                                       .service = slice,
+                                       .version = slice,
+                                       .request_id = slice,
+                                       .trace_id = slice,
+                                       .connection_id = 1},
                   "%s", text);
         check(strlen(written()) <= LOG_LINE_MAX);
         check(strlen(lines) > LOG_LINE_MAX / 2);
@@ -271,12 +285,7 @@ static void test_codes_are_distinct(void)
     check_str(log_code_text(LOG_CODE_MAX_), "");
 }
 
-CHECK_PROGRAM("base/log",
-    {"members of a JSON line", test_json},
-    {"exact bytes of both formats", test_exact_bytes},
-    {"strings of a hostile peer", test_hostile_strings},
-    {"everything at its longest", test_long_strings},
-    {"a flood is summed up", test_flood_is_summed_up},
-    {"levels and settings", test_levels_and_settings},
-    {"never blocks", test_never_blocks},
-    {"codes are distinct", test_codes_are_distinct})
+CHECK_PROGRAM("base/log", {"members of a JSON line", test_json}, {"exact bytes of both formats", test_exact_bytes},
+              {"strings of a hostile peer", test_hostile_strings}, {"everything at its longest", test_long_strings},
+              {"a flood is summed up", test_flood_is_summed_up}, {"levels and settings", test_levels_and_settings},
+              {"never blocks", test_never_blocks}, {"codes are distinct", test_codes_are_distinct})

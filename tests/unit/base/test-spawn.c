@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Children: what they find (arguments, environment, descriptors, session, signals, limits) and how a failure is told. */
+/* Children: what they find (arguments, environment, descriptors, session, signals, limits) and how a failure is told.
+ */
 
 #include "check.h"
 
@@ -99,22 +100,33 @@ static void test_recipe(void)
 {
     char *argv[] = {word(helper()), word("two words"), NULL};
     char *envp[] = {word("REPORT_FD=7"), word("A=b=c"), NULL};
-    const struct rlimit nofile = {.rlim_cur = 200, .rlim_max = 300}, data = {.rlim_cur = 1ull << 46, .rlim_max = 1ull << 46};
+    const struct rlimit nofile = {.rlim_cur = 200, .rlim_max = 300},
+                        data = {.rlim_cur = 1ull << 46, .rlim_max = 1ull << 46};
     const struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
     int stray_fd = sys_fcntl(STDIN_FILENO, F_DUPFD, 30); /* not even CLOEXEC */
     int listener_fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int report_fds[2], pair_fds[2], pidfd = -1, exec_pipe = -1;
     struct sys_spawn_fd fds[2];
     struct sys_spawn spawn = {
-        .path = helper(), .argv = argv, .envp = envp, .listener_fd = listener_fd, .fds = fds, .n_fds = 2, .new_session = true,
-        .nofile = &nofile, .data = &data, .cwd = "/",
+        .path = helper(),
+        .argv = argv,
+        .envp = envp,
+        .listener_fd = listener_fd,
+        .fds = fds,
+        .n_fds = 2,
+        .new_session = true,
+        .nofile = &nofile,
+        .data = &data,
+        .cwd = "/",
     };
     static char report[16384];
     char pid_line[32];
     sigset_t blocked, before;
     pid_t pid = 0;
 
-    check_int(sys_bind(listener_fd, (const struct sockaddr *)&(struct sockaddr_un){.sun_family = AF_UNIX}, sizeof(sa_family_t)), 0);
+    check_int(sys_bind(listener_fd, (const struct sockaddr *)&(struct sockaddr_un){.sun_family = AF_UNIX},
+                       sizeof(sa_family_t)),
+              0);
     check_int(sys_listen(listener_fd, 8), 0);
     check_int(sys_pipe2(report_fds, O_CLOEXEC), 0);
     check_int(sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_fds), 0);
@@ -310,7 +322,13 @@ static void test_dies_with_parent(void)
     if (between == 0) {
         struct sys_spawn_fd fds[] = {{.fd = report_fds[1], .number = 5}};
         struct sys_spawn spawn = {
-            .path = helper(), .argv = argv, .envp = envp, .listener_fd = -1, .fds = fds, .n_fds = 1, .die_with_parent = true,
+            .path = helper(),
+            .argv = argv,
+            .envp = envp,
+            .listener_fd = -1,
+            .fds = fds,
+            .n_fds = 1,
+            .die_with_parent = true,
         };
         int unused_pidfd, unused_pipe;
         pid_t unused_pid;
@@ -338,10 +356,8 @@ static void test_dies_with_parent(void)
     close_fd(pidfd), close_fd(child_pidfd), close_fd(report_fds[0]);
 }
 
-CHECK_PROGRAM("base/spawn",
-    {"the child finds exactly what the recipe says", test_recipe},
-    {"descriptors on each other's numbers", test_crossed_numbers},
-    {"why an exec failed", test_exec_errors},
-    {"recipes that cannot be", test_bad_recipes},
-    {"no descriptor for the pidfd, no child", test_no_descriptor_left},
-    {"a bound child dies with its parent", test_dies_with_parent})
+CHECK_PROGRAM("base/spawn", {"the child finds exactly what the recipe says", test_recipe},
+              {"descriptors on each other's numbers", test_crossed_numbers}, {"why an exec failed", test_exec_errors},
+              {"recipes that cannot be", test_bad_recipes},
+              {"no descriptor for the pidfd, no child", test_no_descriptor_left},
+              {"a bound child dies with its parent", test_dies_with_parent})

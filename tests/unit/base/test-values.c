@@ -236,13 +236,8 @@ static void test_env(void)
     unsetenv("RPBT_MSEC");
 }
 
-CHECK_PROGRAM("base/values",
-    {"an error remembers its way", test_error_path},
-    {"unexpected positives become errors", test_error_fold},
-    {"ownership leaves a scope", test_ownership},
-    {"slices", test_slices},
-    {"time saturates and rounds up", test_time},
-    {"a buffer grows to its limit", test_buffer_grows_to_its_limit},
-    {"a buffer's limits", test_buffer_limits},
-    {"random bytes", test_random},
-    {"the environment", test_env})
+CHECK_PROGRAM("base/values", {"an error remembers its way", test_error_path},
+              {"unexpected positives become errors", test_error_fold}, {"ownership leaves a scope", test_ownership},
+              {"slices", test_slices}, {"time saturates and rounds up", test_time},
+              {"a buffer grows to its limit", test_buffer_grows_to_its_limit},
+              {"a buffer's limits", test_buffer_limits}, {"random bytes", test_random}, {"the environment", test_env})

@@ -193,9 +193,7 @@ static void test_signals(void)
     loop_deinit(&loop);
 }
 
-CHECK_PROGRAM("loop/child",
-    {"a child that exits, a child that is killed", test_exit_and_kill},
-    {"a process that is not our child", test_stranger},
-    {"let go, and misuse", test_unlink_and_errors},
-    {"kernel: a pidfd of an unreaped child", test_kernel_pidfd_of_a_zombie},
-    {"signals are events", test_signals})
+CHECK_PROGRAM("loop/child", {"a child that exits, a child that is killed", test_exit_and_kill},
+              {"a process that is not our child", test_stranger}, {"let go, and misuse", test_unlink_and_errors},
+              {"kernel: a pidfd of an unreaped child", test_kernel_pidfd_of_a_zombie},
+              {"signals are events", test_signals})

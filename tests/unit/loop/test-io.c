@@ -271,7 +271,8 @@ static void calm_victim(struct peer *peer)
     swallow(peer);
 }
 
-/* Both are ready; whoever comes first makes the other want nothing, which then is not called for what it wanted before. */
+/* Both are ready; whoever comes first makes the other want nothing, which then is not called for what it wanted before.
+ */
 static void test_no_event_that_is_wanted_no_more(void)
 {
     struct loop loop;
@@ -521,20 +522,19 @@ static void test_kernel_event_bits(void)
     check_int(EPOLLERR, POLLERR);
 }
 
-CHECK_PROGRAM("loop/io",
-    {"a callback destroys its own source and frees it", test_destroys_itself},
-    {"a callback destroys another ready source", test_destroys_another},
-    {"an event for a predecessor in the slot and number is dropped", test_event_for_a_predecessor_is_dropped},
-    {"a callback adds two hundred", test_adds_many},
-    {"interest is asked, not stored", test_interest_is_derived},
-    {"a change in the own callback needs no touch", test_own_callback_needs_no_touch},
-    {"no event that is wanted no more", test_no_event_that_is_wanted_no_more},
-    {"a hang-up is told, and does not spin", test_hangup_is_told_and_does_not_spin},
-    {"a half-closed peer is no hang-up", test_half_close_is_no_hangup},
-    {"young descriptors move behind the epoll instance", test_young_grow_old},
-    {"a short exchange needs no epoll instance", test_young_needs_no_epoll},
-    {"the hook runs after every callback", test_hook_runs_after_every_callback},
-    {"misuse and deinit at any time", test_errors},
-    {"deferred calls run once, at the end of the turn", test_deferred},
-    {"kernel: an epoll descriptor can be polled", test_kernel_epoll_nests},
-    {"kernel: poll and epoll bits agree", test_kernel_event_bits})
+CHECK_PROGRAM("loop/io", {"a callback destroys its own source and frees it", test_destroys_itself},
+              {"a callback destroys another ready source", test_destroys_another},
+              {"an event for a predecessor in the slot and number is dropped", test_event_for_a_predecessor_is_dropped},
+              {"a callback adds two hundred", test_adds_many},
+              {"interest is asked, not stored", test_interest_is_derived},
+              {"a change in the own callback needs no touch", test_own_callback_needs_no_touch},
+              {"no event that is wanted no more", test_no_event_that_is_wanted_no_more},
+              {"a hang-up is told, and does not spin", test_hangup_is_told_and_does_not_spin},
+              {"a half-closed peer is no hang-up", test_half_close_is_no_hangup},
+              {"young descriptors move behind the epoll instance", test_young_grow_old},
+              {"a short exchange needs no epoll instance", test_young_needs_no_epoll},
+              {"the hook runs after every callback", test_hook_runs_after_every_callback},
+              {"misuse and deinit at any time", test_errors},
+              {"deferred calls run once, at the end of the turn", test_deferred},
+              {"kernel: an epoll descriptor can be polled", test_kernel_epoll_nests},
+              {"kernel: poll and epoll bits agree", test_kernel_event_bits})

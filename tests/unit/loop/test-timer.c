@@ -230,11 +230,8 @@ static void test_run_until_stopped(void)
     loop_deinit(&loop);
 }
 
-CHECK_PROGRAM("loop/timer",
-    {"in the order of their moments", test_order},
-    {"a callback frees its own timer and stops another", test_reentrancy},
-    {"a greedy timer starves nobody", test_no_starving},
-    {"moved, stopped, never", test_move_and_stop},
-    {"never early", test_wakes_when_due},
-    {"the heap against a plain list", test_heap},
-    {"run until stopped", test_run_until_stopped})
+CHECK_PROGRAM("loop/timer", {"in the order of their moments", test_order},
+              {"a callback frees its own timer and stops another", test_reentrancy},
+              {"a greedy timer starves nobody", test_no_starving}, {"moved, stopped, never", test_move_and_stop},
+              {"never early", test_wakes_when_due}, {"the heap against a plain list", test_heap},
+              {"run until stopped", test_run_until_stopped})

@@ -274,11 +274,10 @@ static void test_freed_in_done(void)
     loop_deinit(&loop);
 }
 
-CHECK_PROGRAM("loop/worker",
-    {"jobs are done in order and can be used again", test_done_in_order},
-    {"a job that blocks is given up, the next one runs", test_given_up},
-    {"nobody left: refused, until one comes back", test_all_stuck},
-    {"jobs are taken back, queued and running", test_cancel},
-    {"the loop goes while a job runs", test_deinit_while_running},
-    {"the thread takes no signals", test_signals_stay_with_the_loop},
-    {"a job is freed in its own done()", test_freed_in_done})
+CHECK_PROGRAM("loop/worker", {"jobs are done in order and can be used again", test_done_in_order},
+              {"a job that blocks is given up, the next one runs", test_given_up},
+              {"nobody left: refused, until one comes back", test_all_stuck},
+              {"jobs are taken back, queued and running", test_cancel},
+              {"the loop goes while a job runs", test_deinit_while_running},
+              {"the thread takes no signals", test_signals_stay_with_the_loop},
+              {"a job is freed in its own done()", test_freed_in_done})
