@@ -84,10 +84,10 @@ int buffer_append(struct buffer *buffer, const void *data, size_t n)
 
 void buffer_drop(struct buffer *buffer, size_t n)
 {
-    if (n >= buffer->size || !buffer->data) {
-        buffer->size = 0;
-        return;
+    size_t left = n < buffer->size ? buffer->size - n : 0;
+
+    if (left > 0) {
+        memmove(buffer->data, buffer->data + n, left);
     }
-    memmove(buffer->data, buffer->data + n, buffer->size - n);
-    buffer->size -= n;
+    buffer->size = left;
 }

@@ -87,6 +87,14 @@ static unsigned int count_lines(const char *report, const char *prefix)
     return n;
 }
 
+/* But for 32 and 33, which the C library keeps for itself: make starts its commands with these ignored. */
+static unsigned long long ignored_signals(const char *report)
+{
+    const char *line = strstr(report, "SigIgn=");
+
+    return line ? strtoull(line + strlen("SigIgn="), NULL, 16) & ~0x180000000ull : ~0ull;
+}
+
 #define check_line(report, line)                                                                                       \
     do {                                                                                                               \
         if (!has_line(report, line)) {                                                                                 \
@@ -167,7 +175,7 @@ static void test_recipe(void)
     check_line(report, "nofile=200/300");
     check_line(report, "data=70368744177664/70368744177664");
     check_line(report, "SigBlk=0000000000000000");
-    check_line(report, "SigIgn=0000000000000000");
+    check_int(ignored_signals(report), 0);
     check_line(report, "death_signal=0");
     snprintf(pid_line, sizeof(pid_line), "pid=%d", pid);
     check_line(report, pid_line);
