@@ -133,13 +133,12 @@ static void put_calls(struct out *out, const struct model *model, struct call_li
     put(out, "\"");
 }
 
-/* One case; @taken NULL: a cell that cannot happen. */
+/* One case. */
 static void emit_case(struct out *out, const struct model *model, unsigned int s, unsigned int e,
                       const struct branch *first, const struct branch *taken)
 {
     const struct model_event *event = &model->events[e];
-    bool is_go = taken && taken->verdict == VERDICT_GO;
-    bool reports = !taken || taken->verdict == VERDICT_NEVER;
+    bool is_go = taken->verdict == VERDICT_GO;
     unsigned int before = model->states[s].timers;
     int work = pending_work(model, s, e), work_after, next = is_go ? taken->next : (int)s;
 
@@ -160,11 +159,14 @@ static void emit_case(struct out *out, const struct model *model, unsigned int s
     put_work(out, model, work_after);
     put(out, ", ");
     put_timers(out, model, next, before, is_go);
-    put(out, ", %d, %d},\n", model->states[next].is_final, reports);
+    put(out, ", %d, %d},\n", model->states[next].is_final, taken->verdict == VERDICT_NEVER);
 }
 
 static void emit_cases(struct out *out, const struct model *model)
 {
+    /* a cell that cannot happen is reported like one that must not */
+    static const struct branch impossible = {.verdict = VERDICT_NEVER, .work = NONE};
+
     put(out,
         "/* from, event, work before | guards asked, actions, to, work after, timers after (ms), ended, reported */\n");
     put(out, "static const struct cells_case cases[] = {\n    {NULL, NULL, \"\", \"\", ");
@@ -179,7 +181,7 @@ static void emit_cases(struct out *out, const struct model *model)
             const struct branch *first = first_branch(model, s, e);
 
             if (!first)
-                emit_case(out, model, s, e, NULL, NULL);
+                emit_case(out, model, s, e, NULL, &impossible);
             for (const struct branch *b = first; b; b = next_branch(model, b))
                 emit_case(out, model, s, e, first, b);
         }
