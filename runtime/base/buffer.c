@@ -71,14 +71,13 @@ int buffer_append(struct buffer *buffer, const void *data, size_t n)
     uint8_t *room = NULL;
     int r;
 
-    if (n == 0) {
-        return 0;
-    }
     r = buffer_extend(buffer, n, &room);
     if (r < 0) {
         return error_trace(r);
     }
-    memcpy(room, data, n);
+    if (n > 0 && room) {
+        memcpy(room, data, n);
+    }
     return 0;
 }
 
