@@ -145,6 +145,12 @@ static bool is_asked_twice(struct scene *scene, void *userdata)
     return launch && launch->attempt >= 2;
 }
 
+static bool has_launch(struct scene *scene, void *userdata)
+{
+    (void)userdata;
+    return !LIST_EMPTY(&scene->backends.launches);
+}
+
 static void test_self_bind_after_several_probes(void)
 {
     struct scene scene;
@@ -327,7 +333,89 @@ static void test_limit_of_a_service(void)
     scene_deinit(&scene);
 }
 
+static void test_limit_of_all(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    scene.backends.registry.n = BACKENDS_TOTAL_MAX; /* as if so many lived */
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check_refused(&asked, ERROR_CODE(RATE_LIMITED), 1000, "backend limit reached");
+    scene.backends.registry.n = 0;
+    scene_up(&scene, definition, &asked);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
 /* ------------------------------------------------------------------------------------------------------- failures */
+
+/* An entry of the same key appears between the permit and the lock. */
+static void test_found_under_the_lock(void)
+{
+    struct scene scene;
+    struct asked known, asked;
+    struct definition *definition;
+    struct backend *backend;
+    struct launch *launch;
+    struct backend_key key;
+    struct spawn_row row;
+    pid_t pid;
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "log=1\n");
+    scene_up(&scene, definition, &known); /* from here on the hash is known */
+    scene_ask(&scene, definition, "2.0.0", &asked);
+    launch = LIST_FIRST(&scene.backends.launches);
+    check_fatal(launch != NULL);
+    key = launch->key;
+    pid = fork();
+    if (pid == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    check_int(backend_new(&key, &backend), 0);
+    backend->pid = pid;
+    check_int(allocator_reserve(&scene.backends.allocator, &backend->endpoint), 0);
+    check_int(registry_insert(&scene.backends.registry, backend, sys_pidfd_open(pid, 0)), 0);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    check_int(asked.answer.pid, pid);
+    check(backends_is_quiet(&scene.backends));
+    check_int(scene_count_log(&scene, "svc", "start "), 1);
+    spawn_budget_snapshot(&scene.backends.budget, &key, loop_now(&scene.loop), &row);
+    check_int(row.attempts_used, 0);
+    check(!row.in_flight);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
+static void test_handle_that_does_not_match(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until(&scene, has_launch, NULL);
+    LIST_FIRST(&scene.backends.launches)->backend->key.version[0] = '9';
+    scene_run_until_answered(&scene, &asked);
+    check_refused(&asked, ERROR_CODE(INTERNAL), 0, "launched backend identity did not match request");
+    scene_run_until_quiet(&scene);
+    check_int(backends_count_live(&scene.backends), 0);
+    check_int(scene_count_sockets(&scene), 0);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
 
 static void test_early_exits(void)
 {
@@ -910,7 +998,9 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"the 257th waiter is refused", test_too_many_waiters},
               {"the ninth launch is refused", test_eight_launches_at_once},
               {"a slow launch delays nobody else", test_slow_launch_delays_nobody},
-              {"16 live backends a service", test_limit_of_a_service},
+              {"16 live backends a service", test_limit_of_a_service}, {"1024 live backends in all", test_limit_of_all},
+              {"a backend that is found under the lock", test_found_under_the_lock},
+              {"a handle that does not match the request", test_handle_that_does_not_match},
               {"an early exit is told with its status", test_early_exits},
               {"a backend that is never ready is killed at the ceiling", test_never_ready},
               {"closing without an answer is not ready", test_closing_is_not_ready},
