@@ -41,11 +41,11 @@ static bool show_definition(const struct options *options, const struct definiti
     json_auto_t *document = NULL;
     int r;
 
+    buffer_init(&text, SIZE_MAX);
     if (options_has(options, OPTION_JSON)) {
         document = definition_json(definition, shown);
         return write_json(options, document);
     }
-    buffer_init(&text, SIZE_MAX);
     r = definition_print(definition, &text);
     if (r < 0) {
         fprintf(options->err, "%s: error: %s\n", shown, strerror(-r));

@@ -360,8 +360,8 @@ void definition_syntax_number(struct text_parser *parser, struct text_token numb
 {
     const ProtobufCFieldDescriptor *field = wanted_field(parser);
     const ProtobufCEnumDescriptor *descriptor;
-    int64_t value = number_value(number.text);
     char quoted[QUOTED_SIZE], takes[128];
+    int64_t value;
 
     if (!field)
         return;
@@ -371,6 +371,7 @@ void definition_syntax_number(struct text_parser *parser, struct text_token numb
     }
     if (number.is_bad)
         return;
+    value = number_value(number.text);
     descriptor = field->descriptor;
     for (unsigned int i = 0; i < descriptor->n_values; i++) {
         if (descriptor->values[i].value == (is_negative ? -value : value)) {

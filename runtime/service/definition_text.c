@@ -97,9 +97,8 @@ static bool mend_token(struct driver *driver, struct text_token *token)
             return false;
         if (first >= 0x80)
             text_report_add(parser->report, parser->text, TEXT_FAULT_BYTE, false, token->offset, token->text.size,
-                            "%s may stand in strings and comments only",
-                            first == 0xef && token->offset == 0 ? "a byte order mark or other non-ASCII text"
-                                                                : "non-ASCII text");
+                            slice_is(token->text, "\xef\xbb\xbf") ? "a byte order mark cannot stand here"
+                                                                  : "non-ASCII text may stand in strings and comments only");
         else if (first < 0x20 || first == 0x7f)
             text_report_add(parser->report, parser->text, TEXT_FAULT_BYTE, false, token->offset, token->text.size,
                             "a control character (0x%02x) cannot stand here", first);
