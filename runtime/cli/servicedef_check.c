@@ -67,5 +67,5 @@ int servicedef_compile(const struct options *options)
         return EXIT_STATUS_FAILED;
     }
     return write_output(options, output ? output : beside, buffer_slice(&binary), 0600) ? EXIT_STATUS_OK
-                                                                                      : EXIT_STATUS_FAILED;
+                                                                                        : EXIT_STATUS_FAILED;
 }

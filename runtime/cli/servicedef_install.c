@@ -133,10 +133,11 @@ static void warn_about_instance(const struct install *install, const struct defi
     r = instance_socket_path(&id, NULL, hash, path);
     if (r != ENDPOINT_E_TOO_LONG || endpoint_dir(dir) != 0)
         return;
-    fprintf(install->options->err,
-            "warning: the broker's socket for instance %s would be %zu bytes long in %s, and %u is the limit: no broker "
-            "can serve it there\n",
-            id.text, endpoint_path_size(dir, instance_endpoint(&id, &name), name), dir, ENDPOINT_PATH_MAX);
+    fprintf(
+        install->options->err,
+        "warning: the broker's socket for instance %s would be %zu bytes long in %s, and %u is the limit: no broker "
+        "can serve it there\n",
+        id.text, endpoint_path_size(dir, instance_endpoint(&id, &name), name), dir, ENDPOINT_PATH_MAX);
 }
 
 static void warn_about_precedence(const struct install *install, const struct definition *definition, int dir_fd)
@@ -212,7 +213,8 @@ static int run(struct install *install)
 
     if (!take_options(install))
         return EXIT_STATUS_USAGE;
-    r = definition_dir_resolve(options_get(install->options, OPTION_SERVICE_DEF_DIR), install->dir, &install->dir_source);
+    r = definition_dir_resolve(options_get(install->options, OPTION_SERVICE_DEF_DIR), install->dir,
+                               &install->dir_source);
     if (r != 0)
         return options_usage_error(install->options, "%s", definition_dir_error_text(r));
     r = definition_from_message(&install->message, &made);

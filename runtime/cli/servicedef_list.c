@@ -109,8 +109,8 @@ static void tell_service(struct listing *listing, const char *name, const struct
         fprintf(listing->options->out, "%s%s%s\n", name, id.text[0] != '\0' ? "  " : "", id.text);
         return;
     }
-    json_array_append_new(listing->services, json_pack("{s:s,s:s,s:O}", "service_name", name, "instance", id.text,
-                                                       "files", files));
+    json_array_append_new(listing->services,
+                          json_pack("{s:s,s:s,s:O}", "service_name", name, "instance", id.text, "files", files));
 }
 
 static void list_service(struct listing *listing, const char *name)
@@ -137,7 +137,8 @@ static void list_service(struct listing *listing, const char *name)
         if (results[form] == DEFINITION_FILE_E_ABSENT)
             continue;
         if (!loaded[form])
-            tell_file(listing, rows, file_names[form], form == in_force ? "broken" : "below-broken", files[form].detail);
+            tell_file(listing, rows, file_names[form], form == in_force ? "broken" : "below-broken",
+                      files[form].detail);
         else if (form == in_force)
             tell_file(listing, rows, file_names[form], "in-force", "");
         else if (!loaded[in_force])

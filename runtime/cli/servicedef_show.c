@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `servicedef show`: a definition as canonical text or JSON, from a file or, by the name of a service, from the file that
- * is in force for it in the directory.
+ * `servicedef show`: a definition as canonical text or JSON, from a file or, by the name of a service, from the file
+ * that is in force for it in the directory.
  */
 #include "cli/servicedef.h"
 
@@ -28,8 +28,8 @@ static json_t *definition_json(const struct definition *definition, const char *
     for (size_t i = 0; i < definition->n_labels; i++)
         json_object_set_new(labels, definition->labels[i].key, json_string(definition->labels[i].value));
     (void)instance_resolve(definition, &id);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o}", "file", shown, "service_name", definition->service_name,
-                     "binary_path", definition->binary_path, "isolation",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o}", "file", shown, "service_name",
+                     definition->service_name, "binary_path", definition->binary_path, "isolation",
                      definition_isolation_name(definition->isolation), "instance", id.text, "explicit_instance",
                      definition->explicit_instance, "per_version_binary_dir", definition->per_version_binary_dir,
                      "min_version", definition->min_version, "version_allow_list", versions, "labels", labels);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files are replaced through a temporary one beside them, so that whoever reads sees the old or the new one and a failure
- * changes nothing.
+ * Files are replaced through a temporary one beside them, so that whoever reads sees the old or the new one and a
+ * failure changes nothing.
  */
 #include "cli/servicedef_write.h"
 
@@ -57,7 +57,8 @@ bool write_json(const struct options *options, const json_t *document)
     bool is_written;
 
     if (!text) {
-        fprintf(options->err, "error: the answer cannot be written as JSON (out of memory, or text that is not UTF-8)\n");
+        fprintf(options->err,
+                "error: the answer cannot be written as JSON (out of memory, or text that is not UTF-8)\n");
         return false;
     }
     is_written = fprintf(options->out, "%s\n", text) >= 0 && fflush(options->out) == 0;

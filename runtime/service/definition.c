@@ -63,12 +63,13 @@ static size_t drop_repeated_keys(struct definition_label_place *places, size_t n
 
 /* ------------------------------------------------------------------------------------------------ making */
 
-static size_t strings_size(const ServiceDefinition *message, const struct definition_label_place *places, size_t n_labels)
+static size_t strings_size(const ServiceDefinition *message, const struct definition_label_place *places,
+                           size_t n_labels)
 {
     size_t size = strlen(text_or_empty(message->service_name)) + strlen(text_or_empty(message->binary_path)) +
                   strlen(text_or_empty(message->explicit_instance)) +
-                  strlen(text_or_empty(message->per_version_binary_dir)) +
-                  strlen(text_or_empty(message->min_version)) + 5;
+                  strlen(text_or_empty(message->per_version_binary_dir)) + strlen(text_or_empty(message->min_version)) +
+                  5;
 
     for (size_t i = 0; i < message->n_version_allow_list; i++)
         size += strlen(text_or_empty(message->version_allow_list[i])) + 1;

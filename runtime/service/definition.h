@@ -91,7 +91,8 @@ bool definition_equal(const struct definition *a, const struct definition *b);
  * Names of the fields in which @a and @b differ, joined by ", ", cut to @size bytes with the NUL; "" when equal.
  * Returns @ret_names.
  */
-const char *definition_differences(const struct definition *a, const struct definition *b, char *ret_names, size_t size);
+const char *definition_differences(const struct definition *a, const struct definition *b, char *ret_names,
+                                   size_t size);
 
 /* Name of a value of BrokerIsolation ("SHARED_BROKER"), or NULL. Static. */
 const char *definition_isolation_name(int32_t isolation);

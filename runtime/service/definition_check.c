@@ -14,9 +14,8 @@
 
 #define QUOTED_SIZE 160u
 
-__attribute__((format(printf, 4, 5))) static bool broken(struct definition_problem *problem,
-                                                         enum definition_fault fault, uint32_t field,
-                                                         const char *format, ...)
+__attribute__((format(printf, 4, 5))) static bool
+broken(struct definition_problem *problem, enum definition_fault fault, uint32_t field, const char *format, ...)
 {
     va_list arguments;
 
@@ -148,7 +147,8 @@ static bool rule_isolation(const struct definition *definition, const char *want
                       text_quote(slice_from(instance), quoted, sizeof(quoted)));
     case ISOLATION_EXPLICIT:
         if (instance[0] == '\0')
-            return broken(problem, DEFINITION_FAULT_ISOLATION, 3, "isolation EXPLICIT_INSTANCE requires explicit_instance");
+            return broken(problem, DEFINITION_FAULT_ISOLATION, 3,
+                          "isolation EXPLICIT_INSTANCE requires explicit_instance");
         return check_name(instance, 4, problem);
     default:
         return broken(problem, DEFINITION_FAULT_ISOLATION, 3, "isolation %d is unknown", (int)definition->isolation);
@@ -188,10 +188,9 @@ bool definition_check(const struct definition *definition, const char *wanted, s
 
 const char *definition_fault_symbol(enum definition_fault fault)
 {
-    static const char *const symbols[] = {
-        "NONE",
+    static const char *const symbols[] = {"NONE",
 #define DEFINITION_FAULT_SYMBOL(NAME) #NAME,
-        DEFINITION_FAULTS(DEFINITION_FAULT_SYMBOL)
+                                          DEFINITION_FAULTS(DEFINITION_FAULT_SYMBOL)
 #undef DEFINITION_FAULT_SYMBOL
     };
 

@@ -36,7 +36,8 @@ static int home_dir(char ret_dir[DEFINITION_DIR_SIZE])
 
     if (home)
         return set_dir(ret_dir, "%s", home);
-    if (sys_getpwuid_r(sys_getuid(), &entry, strings, sizeof(strings), &found) == 0 && found && found->pw_dir[0] != '\0')
+    if (sys_getpwuid_r(sys_getuid(), &entry, strings, sizeof(strings), &found) == 0 && found &&
+        found->pw_dir[0] != '\0')
         return set_dir(ret_dir, "%s", found->pw_dir);
     home = env_get("TMPDIR");
     return set_dir(ret_dir, "%s", home ? home : "/tmp");

@@ -15,8 +15,8 @@ enum {
 
 /*
  * The directory: @flag (value of --service-def-dir, taken as it is; NULL when not given), else the variable, else
- * $XDG_CONFIG_HOME/running-process/services, else ~/.config/running-process/services. Empty values and relative XDG ones
- * count as unset. *@ret_source is the label of spec 02 §9.3 and static. 0 or DEFINITION_DIR_E_*.
+ * $XDG_CONFIG_HOME/running-process/services, else ~/.config/running-process/services. Empty values and relative XDG
+ * ones count as unset. *@ret_source is the label of spec 02 §9.3 and static. 0 or DEFINITION_DIR_E_*.
  */
 int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], const char **ret_source);
 

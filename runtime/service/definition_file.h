@@ -55,7 +55,7 @@ bool file_identity_is_recent(const struct file_identity *identity, uint64_t unix
 
 enum {
     DEFINITION_FILE_E_ABSENT = 1,
-    DEFINITION_FILE_E_REFUSED,   /* owner, type, size or a symbolic link */
+    DEFINITION_FILE_E_REFUSED, /* owner, type, size or a symbolic link */
     DEFINITION_FILE_E_UNREADABLE,
     DEFINITION_FILE_E_MALFORMED, /* a binary that does not decode */
     DEFINITION_FILE_E_WRONG,     /* text with mistakes, or a rule of spec 02 §8.2 broken */

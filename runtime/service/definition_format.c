@@ -132,13 +132,13 @@ int definition_print(const struct definition *definition, struct buffer *out)
 struct formatter {
     struct slice text;
     struct text_lexer lexer;
-    struct text_token token;  /* the next one; never a comment */
-    size_t previous_end;      /* of the token or comment before it */
-    bool is_blank_before;     /* an empty line stood before it */
-    bool is_behind_field;     /* a field has just been written: a comment on its line belongs to it */
-    struct buffer comments;   /* lines that wait for the next field */
+    struct text_token token; /* the next one; never a comment */
+    size_t previous_end;     /* of the token or comment before it */
+    bool is_blank_before;    /* an empty line stood before it */
+    bool is_behind_field;    /* a field has just been written: a comment on its line belongs to it */
+    struct buffer comments;  /* lines that wait for the next field */
     struct buffer *out;
-    bool is_line_open;        /* the last line has no newline yet */
+    bool is_line_open; /* the last line has no newline yet */
     bool is_started;
     unsigned int indent;
     int error;
@@ -237,7 +237,8 @@ static void write_comments(struct formatter *formatter)
     buffer_clear(&formatter->comments);
 }
 
-/* Starts a line: the comments that wait, then the indent. @is_blank_before: an empty line first, or after the comments. */
+/* Starts a line: the comments that wait, then the indent. @is_blank_before: an empty line first, or after the comments.
+ */
 static void start_line(struct formatter *formatter, bool is_blank_before)
 {
     end_line(formatter);
@@ -277,7 +278,8 @@ static bool block_has_comment(const struct formatter *formatter)
 
 /* ------------------------------------------------------------------------------------------------ fields */
 
-/* Appends the string at the present token, and those adjacent to it, to @value; the last one becomes the present one. */
+/* Appends the string at the present token, and those adjacent to it, to @value; the last one becomes the present one.
+ */
 static void take_string(struct formatter *formatter, struct buffer *value)
 {
     _cleanup_(buffer_deinit) struct buffer decoded;
@@ -422,7 +424,8 @@ static void take_field(struct formatter *formatter)
         return;
     }
     advance(formatter);
-    while (formatter->token.kind != SERVICEDEF_RBRACKET && formatter->token.kind != TOKEN_END && formatter->error == 0) {
+    while (formatter->token.kind != SERVICEDEF_RBRACKET && formatter->token.kind != TOKEN_END &&
+           formatter->error == 0) {
         take_element(formatter, name, is_blank_before);
         leave_field(formatter, true);
         is_blank_before = false;

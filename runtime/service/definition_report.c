@@ -88,10 +88,9 @@ void text_report_sort(struct text_report *report)
 
 const char *text_fault_symbol(enum text_fault fault)
 {
-    static const char *const symbols[] = {
-        "NONE",
+    static const char *const symbols[] = {"NONE",
 #define TEXT_FAULT_SYMBOL(NAME) #NAME,
-        TEXT_FAULTS(TEXT_FAULT_SYMBOL)
+                                          TEXT_FAULTS(TEXT_FAULT_SYMBOL)
 #undef TEXT_FAULT_SYMBOL
     };
 
@@ -153,9 +152,9 @@ const char *text_quote(struct slice text, char *ret_quoted, size_t size)
             used += shown;
             i += shown;
         } else {
-            used += (size_t)snprintf(ret_quoted + used, 5,
-                                     rest.data[0] == '"' || rest.data[0] == '\\' ? "\\%c" : "\\%03o",
-                                     (unsigned char)rest.data[0]);
+            used +=
+                (size_t)snprintf(ret_quoted + used, 5, rest.data[0] == '"' || rest.data[0] == '\\' ? "\\%c" : "\\%03o",
+                                 (unsigned char)rest.data[0]);
             i++;
         }
     }

@@ -155,8 +155,9 @@ static void take_escape(struct decoder *decoder)
     else if (c == 'u' || c == 'U')
         take_unicode(decoder, start, c == 'u' ? 4 : 8);
     else
-        fault_at(decoder, TEXT_FAULT_ESCAPE, start, 2,
-                 "no such escape; there are \\n \\r \\t \\\\ \\' \\\" \\? \\a \\b \\f \\v \\ooo \\xHH \\uXXXX \\UXXXXXXXX");
+        fault_at(
+            decoder, TEXT_FAULT_ESCAPE, start, 2,
+            "no such escape; there are \\n \\r \\t \\\\ \\' \\\" \\? \\a \\b \\f \\v \\ooo \\xHH \\uXXXX \\UXXXXXXXX");
 }
 
 size_t definition_string_decode(struct slice literal, char *out, struct text_string_fault *fault)

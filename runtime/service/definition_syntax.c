@@ -123,8 +123,8 @@ static void report_type(struct text_parser *parser, struct text_token token, con
 {
     const ProtobufCFieldDescriptor *field = frame_of(parser)->field;
     char takes[128], quoted[QUOTED_SIZE];
-    bool wants_quotes = field->type == PROTOBUF_C_TYPE_STRING &&
-                        (token.kind == SERVICEDEF_IDENT || token.kind == SERVICEDEF_INTEGER);
+    bool wants_quotes =
+        field->type == PROTOBUF_C_TYPE_STRING && (token.kind == SERVICEDEF_IDENT || token.kind == SERVICEDEF_INTEGER);
 
     report_token(parser, TEXT_FAULT_TYPE, token, "%s takes %s, found %s%s%s%s", field->name,
                  field_takes(field, takes, sizeof(takes)), found, wants_quotes ? " (did you mean " : "",
@@ -413,7 +413,8 @@ static const char *describe_expected(struct text_parser *parser, const bool *exp
     char takes[128];
 
     if (expected[SERVICEDEF_STRING] && field) {
-        snprintf(buffer, size, "%s%s", field_takes(field, takes, sizeof(takes)), expected[SERVICEDEF_RBRACKET] ? " or ']'" : "");
+        snprintf(buffer, size, "%s%s", field_takes(field, takes, sizeof(takes)),
+                 expected[SERVICEDEF_RBRACKET] ? " or ']'" : "");
         return buffer;
     }
     if (expected[SERVICEDEF_STRING])

@@ -74,8 +74,8 @@ struct text_frame {
     ProtobufCMessage *message;
     const ProtobufCFieldDescriptor *field; /* being read; NULL: unknown */
     struct text_token name;
-    bool is_ignored;   /* what is read for the field is dropped: an error was reported */
-    uint32_t seen;     /* bit a field of the descriptor */
+    bool is_ignored;    /* what is read for the field is dropped: an error was reported */
+    uint32_t seen;      /* bit a field of the descriptor */
     size_t seen_at[32]; /* offset of the first name */
 };
 
@@ -89,12 +89,12 @@ struct text_parser {
     unsigned int unknown_depth;       /* blocks open inside of it whose fields are not looked at */
     char *scratch;                    /* as long as the text: the string being read */
     size_t scratch_used;
-    struct text_token string;         /* its first literal */
-    size_t string_end;                /* offset behind its last literal */
+    struct text_token string; /* its first literal */
+    size_t string_end;        /* offset behind its last literal */
     bool string_is_bad;
-    bool is_lost;                     /* a syntax error: skip to the next field */
-    bool is_quiet;                    /* the mistake right before was reported: a syntax error now is its echo */
-    int error;                        /* -ENOMEM */
+    bool is_lost;  /* a syntax error: skip to the next field */
+    bool is_quiet; /* the mistake right before was reported: a syntax error now is its echo */
+    int error;     /* -ENOMEM */
 };
 
 /* Actions of the grammar, in the order in which they are met. */

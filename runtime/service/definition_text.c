@@ -22,7 +22,7 @@ struct driver {
     struct text_parser parser;
     struct text_lexer lexer;
     void *grammar;
-    int previous_kind;       /* of the token fed last */
+    int previous_kind; /* of the token fed last */
     size_t previous_end;
     unsigned int open_depth; /* brackets open: { < [ */
     struct text_token open[OPEN_MAX];
@@ -97,8 +97,9 @@ static bool mend_token(struct driver *driver, struct text_token *token)
             return false;
         if (first >= 0x80)
             text_report_add(parser->report, parser->text, TEXT_FAULT_BYTE, false, token->offset, token->text.size,
-                            slice_is(token->text, "\xef\xbb\xbf") ? "a byte order mark cannot stand here"
-                                                                  : "non-ASCII text may stand in strings and comments only");
+                            slice_is(token->text, "\xef\xbb\xbf")
+                                ? "a byte order mark cannot stand here"
+                                : "non-ASCII text may stand in strings and comments only");
         else if (first < 0x20 || first == 0x7f)
             text_report_add(parser->report, parser->text, TEXT_FAULT_BYTE, false, token->offset, token->text.size,
                             "a control character (0x%02x) cannot stand here", first);
@@ -165,8 +166,8 @@ static bool is_next_field(const struct driver *driver, struct text_token token)
 }
 
 /*
- * A field of the definition at the start of a line, where a value or the end of a block is due: what comes before it was
- * forgotten. (No value is spelt like a field, so this never refuses a good text.)
+ * A field of the definition at the start of a line, where a value or the end of a block is due: what comes before it
+ * was forgotten. (No value is spelt like a field, so this never refuses a good text.)
  */
 static void notice_forgotten(struct driver *driver, struct text_token token)
 {
@@ -182,7 +183,9 @@ static void notice_forgotten(struct driver *driver, struct text_token token)
 
         text_report_add(parser->report, parser->text, TEXT_FAULT_SYNTAX, false, token.offset, token.text.size,
                         "expected '%c' before this field (opened on line %u)",
-                        open.kind == SERVICEDEF_LBRACE ? '}' : open.kind == SERVICEDEF_LANGLE ? '>' : ']',
+                        open.kind == SERVICEDEF_LBRACE   ? '}'
+                        : open.kind == SERVICEDEF_LANGLE ? '>'
+                                                         : ']',
                         text_line_of(parser->text, open.offset));
     } else {
         return;
@@ -292,8 +295,8 @@ static void warn_about_label(struct slice text, const struct definition_label_pl
 }
 
 /* A label key that is given twice: allowed, but surely a mistake. */
-static int warn_about_labels(struct slice text, const ServiceDefinition *message, const struct text_positions *positions,
-                             struct text_report *report)
+static int warn_about_labels(struct slice text, const ServiceDefinition *message,
+                             const struct text_positions *positions, struct text_report *report)
 {
     struct definition_label_place *places;
     int r;
@@ -315,7 +318,8 @@ static void report_problem(struct slice text, const struct definition_problem *p
     size_t offset = 0, size = 0;
 
     for (size_t i = 0; i < positions->n_values; i++) {
-        if (positions->values[i].field == problem->field && (positions->values[i].index == problem->index || size == 0)) {
+        if (positions->values[i].field == problem->field &&
+            (positions->values[i].index == problem->index || size == 0)) {
             offset = positions->values[i].offset;
             size = positions->values[i].size;
         }

@@ -15,28 +15,28 @@
 #include "base/slice.h"
 #include "service/definition.h"
 
-/* What can be wrong with a text; the symbols are used in tests. The last two are warnings. */
+/* What can be wrong with a text; the symbols are used in tests. The last one is a warning. */
 #define TEXT_FAULTS(X)                                                                                                 \
-    X(TOO_LARGE)     /* more than DEFINITION_SIZE_MAX bytes */                                                         \
-    X(BYTE)          /* a byte that cannot stand here: control, non-ASCII, a stray character */                        \
-    X(STRING_END)    /* a string that is not closed on its line */                                                     \
-    X(ESCAPE)        /* an escape that does not exist, or without its digits */                                        \
-    X(UTF8)          /* a string that is not UTF-8 */                                                                  \
-    X(NUL)           /* a string with a NUL in it */                                                                   \
-    X(NUMBER)        /* 08, 0x, 1.5, 12ab */                                                                           \
-    X(SYNTAX)        /* something else was expected here */                                                            \
-    X(FIELD)         /* no such field */                                                                               \
-    X(DUPLICATE)     /* a singular field given twice */                                                                \
-    X(TYPE)          /* the value is of another type than the field */                                                 \
-    X(VALUE)         /* a number or name that is no value of the enum */                                               \
-    X(LIST)          /* a list for a field that is not repeated */                                                     \
-    X(TOO_MANY)      /* as many errors as are kept; the rest was not looked at */                                      \
-    X(NAME)          /* the rules of definition_check(), at the place in the text */                                   \
+    X(TOO_LARGE)  /* more than DEFINITION_SIZE_MAX bytes */                                                            \
+    X(BYTE)       /* a byte that cannot stand here: control, non-ASCII, a stray character */                           \
+    X(STRING_END) /* a string that is not closed on its line */                                                        \
+    X(ESCAPE)     /* an escape that does not exist, or without its digits */                                           \
+    X(UTF8)       /* a string that is not UTF-8 */                                                                     \
+    X(NUL)        /* a string with a NUL in it */                                                                      \
+    X(NUMBER)     /* 08, 0x, 1.5, 12ab */                                                                              \
+    X(SYNTAX)     /* something else was expected here */                                                               \
+    X(FIELD)      /* no such field */                                                                                  \
+    X(DUPLICATE)  /* a singular field given twice */                                                                   \
+    X(TYPE)       /* the value is of another type than the field */                                                    \
+    X(VALUE)      /* a number or name that is no value of the enum */                                                  \
+    X(LIST)       /* a list for a field that is not repeated */                                                        \
+    X(TOO_MANY)   /* as many errors as are kept; the rest was not looked at */                                         \
+    X(NAME)       /* the rules of definition_check(), at the place in the text */                                      \
     X(MISMATCH)                                                                                                        \
     X(PATH)                                                                                                            \
     X(VERSION)                                                                                                         \
     X(ISOLATION)                                                                                                       \
-    X(LABEL_AGAIN)   /* warning: a label key given twice, the last one wins */
+    X(LABEL_AGAIN) /* warning: a label key given twice, the last one wins */
 
 enum text_fault {
     TEXT_FAULT_NONE,
@@ -72,7 +72,8 @@ struct text_positions {
         size_t index;
         size_t offset, size;
     } values[TEXT_POSITIONS_MAX];
-    size_t n_values; /* values beyond the table are not remembered: their errors are reported at offset 0 of the field */
+    size_t
+        n_values; /* values beyond the table are not remembered: their errors are reported at offset 0 of the field */
 };
 
 enum {
@@ -96,7 +97,8 @@ int definition_parse_text(struct slice text, const char *wanted, struct text_rep
                           struct definition **ret_definition);
 
 /* First error of @report as "file:line:column: message"; @file is printed as it is. Returns @ret_line. */
-const char *definition_text_first_error(const struct text_report *report, const char *file, char *ret_line, size_t size);
+const char *definition_text_first_error(const struct text_report *report, const char *file, char *ret_line,
+                                        size_t size);
 
 /* "SYNTAX", "FIELD" … ; static. */
 const char *text_fault_symbol(enum text_fault fault);

@@ -29,9 +29,8 @@ static const struct identity_sources machine_sources = {
 static size_t leading_space(struct slice text)
 {
     static const char *const spaces[] = {
-        "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
-        "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\u00a0",
-        "\xc2\x85", /* U+0085 */
+        "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",   "\u2008",
+        "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\u00a0", "\xc2\x85", /* U+0085 */
     };
 
     if (text.size > 0 && (text.data[0] == ' ' || (text.data[0] >= '\t' && text.data[0] <= '\r')))

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define IDENTITY_HASH_SIZE 17u         /* 16 lower-case hex digits and the NUL */
-#define IDENTITY_FILE_SIZE_MAX 4096u   /* a longer machine-id file is refused */
+#define IDENTITY_HASH_SIZE 17u       /* 16 lower-case hex digits and the NUL */
+#define IDENTITY_FILE_SIZE_MAX 4096u /* a longer machine-id file is refused */
 
 /* Where the machine's identity is read; tests name others. */
 struct identity_sources {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The cache of definitions and the rule that keeps it honest: an entry counts only while two facts hold, that the
- * directory is in the state in which no file of higher precedence was there, and that the file in force has not changed.
- * Both are seen by stat(). Times of files tell changes apart only when the file had been at rest for a while (the
- * kernel's stamps are coarse), so what was read sooner than that after a change is read again next time.
+ * directory is in the state in which no file of higher precedence was there, and that the file in force has not
+ * changed. Both are seen by stat(). Times of files tell changes apart only when the file had been at rest for a while
+ * (the kernel's stamps are coarse), so what was read sooner than that after a change is read again next time.
  *
- * A broken file is remembered like a good one, with its detail. A name without a file is not remembered at all, so peers
- * that ask for many names cost no memory. Nothing here blocks on anything but the file system; nothing is written.
+ * A broken file is remembered like a good one, with its detail. A name without a file is not remembered at all, so
+ * peers that ask for many names cost no memory. Nothing here blocks on anything but the file system; nothing is
+ * written.
  */
 #include "service/store.h"
 
@@ -48,8 +49,9 @@ struct store_entry {
 
 /* ------------------------------------------------------------------------------------------------ log */
 
-__attribute__((format(printf, 5, 6))) static void log_entry(const char *service, enum log_level level, enum log_code code,
-                                                            const char *event_kind, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void log_entry(const char *service, enum log_level level,
+                                                            enum log_code code, const char *event_kind,
+                                                            const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -57,11 +59,9 @@ __attribute__((format(printf, 5, 6))) static void log_entry(const char *service,
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    log_event(&(struct log_record){.level = level,
-                                   .code = code,
-                                   .service = slice_from(service),
-                                   .event_kind = event_kind},
-              "%s", line);
+    log_event(
+        &(struct log_record){.level = level, .code = code, .service = slice_from(service), .event_kind = event_kind},
+        "%s", line);
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
@@ -410,7 +410,7 @@ void store_deinit(struct store *store)
     struct store_entry *entry, *next;
 
     DL_FOREACH_SAFE(store->by_use, entry, next)
-        drop_entry(store, entry);
+    drop_entry(store, entry);
     close_dir(store);
     free(TAKE_PTR(store->dir));
 }
@@ -447,7 +447,7 @@ size_t store_recheck(struct store *store, nsec_t now_nsec)
     if (!names)
         return 0;
     DL_FOREACH(store->by_use, entry)
-        memcpy(names[n++], entry->name, sizeof(entry->name));
+    memcpy(names[n++], entry->name, sizeof(entry->name));
     for (size_t i = 0; i < n; i++)
         n_changed += recheck_entry(store, names[i], now_nsec);
     free(names);

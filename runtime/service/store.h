@@ -36,17 +36,17 @@ struct store_entry;
 
 struct store {
     char *dir;
-    bool is_open;                      /* dir_fd is open and dir_identity describes it */
+    bool is_open; /* dir_fd is open and dir_identity describes it */
     int dir_fd;
     struct file_identity dir_identity;
-    bool is_dir_settled;               /* the directory had been at rest when it was opened */
-    uint64_t dir_generation;           /* counts the states of the directory seen; entries remember theirs */
+    bool is_dir_settled;                    /* the directory had been at rest when it was opened */
+    uint64_t dir_generation;                /* counts the states of the directory seen; entries remember theirs */
     char dir_fault[DEFINITION_DETAIL_SIZE]; /* logged last; empty while the directory is good */
-    struct store_entry *by_name;       /* hash */
-    struct store_entry *by_use;        /* list, most recently used first */
+    struct store_entry *by_name;            /* hash */
+    struct store_entry *by_use;             /* list, most recently used first */
     size_t n_entries;
-    size_t limit;                      /* STORE_DEFINITIONS_MAX; tests set less */
-    uint64_t n_loads;                  /* times that a service was read anew */
+    size_t limit;     /* STORE_DEFINITIONS_MAX; tests set less */
+    uint64_t n_loads; /* times that a service was read anew */
 };
 
 /* Prepares @store for @dir, which need not exist. Nothing is opened. 0 or -ENOMEM. */
@@ -56,7 +56,7 @@ int store_init(struct store *store, const char *dir);
 void store_deinit(struct store *store);
 
 /*
- * The definition of @service as it is on disk now, fully checked (spec 02 §8.2; a name that is not valid is not found).
+    char dir_fault[DEFINITION_DETAIL_SIZE]; /* logged last; empty while the directory is good */
  * @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store: definition_ref() it
  * to keep it longer. Else STORE_E_* with *@ret_fault filled, or -ENOMEM.
  */

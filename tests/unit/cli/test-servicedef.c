@@ -102,18 +102,23 @@ static void test_install(void)
 
     fresh();
     check_int(run("install --service tool --binary-path /opt/tool/bin/d --isolation shared"), 0);
-    check_out("installed %s/tool.servicedef (service-definition dir source: env:RUNNING_PROCESS_SERVICE_DEF_DIR)\n", dir);
+    check_out("installed %s/tool.servicedef (service-definition dir source: env:RUNNING_PROCESS_SERVICE_DEF_DIR)\n",
+              dir);
     check_str(err, "");
     check_str(get("tool.servicedef"), "\x0a\x04tool\x12\x0f/opt/tool/bin/d\x18\x01");
     check_int(stat(in_dir("tool.servicedef"), &st), 0);
     check_int(st.st_mode & 07777, 0600);
     check_int(run("install --service=tool --binary-path=/x --isolation=shared --json --service-def-dir @"), 0);
-    check_out("{\"dir\":\"%s\",\"dir_source\":\"flag:--service-def-dir\",\"path\":\"%s/tool.servicedef\",\"service_name\":"
-              "\"tool\"}\n", dir, dir);
+    check_out(
+        "{\"dir\":\"%s\",\"dir_source\":\"flag:--service-def-dir\",\"path\":\"%s/tool.servicedef\",\"service_name\":"
+        "\"tool\"}\n",
+        dir, dir);
     unsetenv("RUNNING_PROCESS_SERVICE_DEF_DIR");
     setenv("XDG_CONFIG_HOME", dir, 1);
     check_int(run("install --service tool --binary-path /x --isolation shared"), 0);
-    check_out("installed %s/running-process/services/tool.servicedef (service-definition dir source: platform-default)\n", dir);
+    check_out(
+        "installed %s/running-process/services/tool.servicedef (service-definition dir source: platform-default)\n",
+        dir);
     check_int(stat(in_dir("running-process/services"), &st), 0);
     check_int(st.st_mode & 07777, 0700);
     unsetenv("XDG_CONFIG_HOME");
@@ -122,12 +127,17 @@ static void test_install(void)
 static void test_install_everything(void)
 {
     fresh();
-    check_int(run("install --service tool --binary-path /opt/d --isolation explicit --explicit-instance ci --min-version 1.0.0 "
-                  "--per-version-binary-dir /opt --allow-version 1.0.0 --allow-version 1.2.0-rc.1 --label b=2 --label a=x=y"), 0);
+    check_int(
+        run("install --service tool --binary-path /opt/d --isolation explicit --explicit-instance ci --min-version "
+            "1.0.0 "
+            "--per-version-binary-dir /opt --allow-version 1.0.0 --allow-version 1.2.0-rc.1 --label b=2 --label a=x=y"),
+        0);
     check_int(run("show tool"), 0);
-    check_out("service_name: \"tool\"\nbinary_path: \"/opt/d\"\nisolation: EXPLICIT_INSTANCE\nexplicit_instance: \"ci\"\n"
-              "per_version_binary_dir: \"/opt\"\nmin_version: \"1.0.0\"\nversion_allow_list: \"1.0.0\"\n"
-              "version_allow_list: \"1.2.0-rc.1\"\nlabels { key: \"a\" value: \"x=y\" }\nlabels { key: \"b\" value: \"2\" }\n");
+    check_out(
+        "service_name: \"tool\"\nbinary_path: \"/opt/d\"\nisolation: EXPLICIT_INSTANCE\nexplicit_instance: \"ci\"\n"
+        "per_version_binary_dir: \"/opt\"\nmin_version: \"1.0.0\"\nversion_allow_list: \"1.0.0\"\n"
+        "version_allow_list: \"1.2.0-rc.1\"\nlabels { key: \"a\" value: \"x=y\" }\nlabels { key: \"b\" value: \"2\" "
+        "}\n");
 }
 
 static void test_install_usage(void)
@@ -211,8 +221,9 @@ static void test_check(void)
     check_has(err, "other.txtpb:1:15: error: service_name mismatch");
     put("bad.txtpb", "service_name: \"bad\"\nbinary_pth: 1\n\tmin_version: 2 \xc3\xa9\n");
     check_int(run("check @/bad.txtpb @/missing @/tool.txtpb"), 1);
-    check_has(err, "bad.txtpb:2:1: error: ServiceDefinition has no field \"binary_pth\"; did you mean \"binary_path\"?\n"
-                   "    2 | binary_pth: 1\n      | ^~~~~~~~~~\n");
+    check_has(err,
+              "bad.txtpb:2:1: error: ServiceDefinition has no field \"binary_pth\"; did you mean \"binary_path\"?\n"
+              "    2 | binary_pth: 1\n      | ^~~~~~~~~~\n");
     check_has(err, "bad.txtpb:3:15: error: ");
     check_has(err, "    3 | \tmin_version: 2 \xc3\xa9\n      | \t             ^\n");
     check_has(err, "/missing: error: No such file or directory\n");
@@ -268,9 +279,12 @@ static void test_show(void)
     check_int(run("show tool"), 0);
     check_out("%sisolation: SHARED_BROKER\nlabels { key: \"k\" value: \"\" }\n", good_text);
     check_int(run("show @/tool.txtpb --json"), 0);
-    check_out("{\"binary_path\":\"/opt/tool/bin/d\",\"explicit_instance\":\"\",\"file\":\"%s/tool.txtpb\",\"instance\":\"shared\","
-              "\"isolation\":\"SHARED_BROKER\",\"labels\":{\"k\":\"\"},\"min_version\":\"\",\"per_version_binary_dir\":\"\","
-              "\"service_name\":\"tool\",\"version_allow_list\":[]}\n", dir);
+    check_out(
+        "{\"binary_path\":\"/opt/tool/bin/d\",\"explicit_instance\":\"\",\"file\":\"%s/"
+        "tool.txtpb\",\"instance\":\"shared\","
+        "\"isolation\":\"SHARED_BROKER\",\"labels\":{\"k\":\"\"},\"min_version\":\"\",\"per_version_binary_dir\":\"\","
+        "\"service_name\":\"tool\",\"version_allow_list\":[]}\n",
+        dir);
     check_int(run("show nothing"), 1);
     check_has(err, "no definition of service nothing");
     put("tool.txtpb", "x");
@@ -284,7 +298,8 @@ static void test_show(void)
 static void test_fmt(void)
 {
     static const char rough[] = "# top\nservice_name:'tool' # name\nbinary_path: \"/d\";isolation:2\n";
-    static const char neat[] = "# top\nservice_name: \"tool\"  # name\nbinary_path: \"/d\"\nisolation: EXPLICIT_INSTANCE\n";
+    static const char neat[] =
+        "# top\nservice_name: \"tool\"  # name\nbinary_path: \"/d\"\nisolation: EXPLICIT_INSTANCE\n";
     struct stat before, after;
 
     fresh();
@@ -327,9 +342,11 @@ static void test_list(void)
               "tool  private:tool\n  in-force     tool.txtpb\n  same         tool.servicedef.v2\n"
               "  differs      tool.servicedef: binary_path\n");
     check_int(run("list --json"), 0);
-    check_has(out, "{\"files\":[{\"detail\":\"\",\"file\":\"tool.txtpb\",\"state\":\"in-force\"},{\"detail\":\"\",\"file\":"
-                   "\"tool.servicedef.v2\",\"state\":\"same\"},{\"detail\":\"binary_path\",\"file\":\"tool.servicedef\",\"state\":"
-                   "\"differs\"}],\"instance\":\"private:tool\",\"service_name\":\"tool\"}]}\n");
+    check_has(
+        out,
+        "{\"files\":[{\"detail\":\"\",\"file\":\"tool.txtpb\",\"state\":\"in-force\"},{\"detail\":\"\",\"file\":"
+        "\"tool.servicedef.v2\",\"state\":\"same\"},{\"detail\":\"binary_path\",\"file\":\"tool.servicedef\",\"state\":"
+        "\"differs\"}],\"instance\":\"private:tool\",\"service_name\":\"tool\"}]}\n");
     chmod(dir, 0777);
     check_int(run("list"), 1);
     check_has(err, "chmod 700");
@@ -341,15 +358,8 @@ static void test_list(void)
     out = err = NULL;
 }
 
-CHECK_PROGRAM("cli/servicedef",
-              {"install", test_install},
-              {"install with every option", test_install_everything},
+CHECK_PROGRAM("cli/servicedef", {"install", test_install}, {"install with every option", test_install_everything},
               {"install: mistakes in the command line", test_install_usage},
-              {"install: what is refused", test_install_fails},
-              {"install: warnings", test_install_warns},
-              {"check", test_check},
-              {"long and hostile lines", test_long_lines},
-              {"compile", test_compile},
-              {"show", test_show},
-              {"fmt", test_fmt},
-              {"list", test_list})
+              {"install: what is refused", test_install_fails}, {"install: warnings", test_install_warns},
+              {"check", test_check}, {"long and hostile lines", test_long_lines}, {"compile", test_compile},
+              {"show", test_show}, {"fmt", test_fmt}, {"list", test_list})

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The binary form (frozen bytes of spec 02 §7), the rules of §8.2 in their order, comparing, and the directory (§8.1). */
+/* Frozen bytes (spec 02 §7), the rules of §8.2 in their order, comparing, and the directory (§8.1).
+ */
 #include "check.h"
 
 #include <stdio.h>
@@ -9,10 +10,11 @@
 #include "service/definition.h"
 #include "service/definition_dir.h"
 
-static const uint8_t example[] =
-    "\x0a\x07zccache\x12\x16/usr/local/bin/zccache\x18\x01\x2a\x0a/usr/local\x32\x06"
-    "1.10.0\x3a\x07"
-    "1.11.20\x42\x15\x0a\x06" "family\x12\x0b" "first-party";
+static const uint8_t example[] = "\x0a\x07zccache\x12\x16/usr/local/bin/zccache\x18\x01\x2a\x0a/usr/local\x32\x06"
+                                 "1.10.0\x3a\x07"
+                                 "1.11.20\x42\x15\x0a\x06"
+                                 "family\x12\x0b"
+                                 "first-party";
 
 static struct slice bytes_of(const void *data, size_t size)
 {
@@ -64,22 +66,30 @@ static void test_decoding(void)
 {
     struct definition *definition = NULL;
     static const char *const malformed[] = {
-        "\x0a\x07zcc",          /* truncated */
-        "\x08\x01",             /* wrong wire type */
-        "\x0a\x02\xff\xff",     /* not UTF-8 */
+        "\x0a\x07zcc",           /* truncated */
+        "\x08\x01",              /* wrong wire type */
+        "\x0a\x02\xff\xff",      /* not UTF-8 */
         "\x42\x04\x0a\x02\xc3(", /* label key not UTF-8 */
-        "\x18",                 /* no value */
+        "\x18",                  /* no value */
     };
 
     for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
         check_int(definition_unpack(slice_from(malformed[i]), &definition), DEFINITION_E_MALFORMED);
-    check_int(definition_unpack(bytes_of("\x0a\x03" "a\0b", 5), &definition), DEFINITION_E_MALFORMED); /* NUL */
+    check_int(definition_unpack(bytes_of("\x0a\x03"
+                                         "a\0b",
+                                         5),
+                                &definition),
+              DEFINITION_E_MALFORMED); /* NUL */
     check_int(definition_unpack(bytes_of("", 0), &definition), 0);
     check_str(definition->service_name, "");
     definition_unref(definition);
     /* unknown field 10, last scalar wins, unknown isolation survives, the last of equal keys wins, keys sorted */
-    check_int(definition_unpack(slice_from("\x52\x01x\x0a\x01" "a\x0a\x01" "b\x18\x07"
-                                           "\x42\x06\x0a\x01z\x12\x01" "1\x42\x03\x0a\x01k\x42\x06\x0a\x01z\x12\x01" "2"),
+    check_int(definition_unpack(slice_from("\x52\x01x\x0a\x01"
+                                           "a\x0a\x01"
+                                           "b\x18\x07"
+                                           "\x42\x06\x0a\x01z\x12\x01"
+                                           "1\x42\x03\x0a\x01k\x42\x06\x0a\x01z\x12\x01"
+                                           "2"),
                                 &definition),
               0);
     check_str(definition->service_name, "b");
@@ -194,10 +204,9 @@ static void test_isolation_rules(void)
 static void test_order(void)
 {
     static const char *const versions[] = {"", "1.0.0", "v1"};
-    static const enum definition_fault want[] = {DEFINITION_FAULT_NAME,    DEFINITION_FAULT_PATH,
-                                                 DEFINITION_FAULT_PATH,    DEFINITION_FAULT_VERSION,
-                                                 DEFINITION_FAULT_VERSION, DEFINITION_FAULT_VERSION,
-                                                 DEFINITION_FAULT_ISOLATION};
+    static const enum definition_fault want[] = {
+        DEFINITION_FAULT_NAME,    DEFINITION_FAULT_PATH,    DEFINITION_FAULT_PATH,     DEFINITION_FAULT_VERSION,
+        DEFINITION_FAULT_VERSION, DEFINITION_FAULT_VERSION, DEFINITION_FAULT_ISOLATION};
     struct definition definition = {.service_name = "A",
                                     .binary_path = "x",
                                     .per_version_binary_dir = "y",
@@ -220,12 +229,24 @@ static void test_order(void)
 /* The corpora of spec 02 §2, through the rules that use them. */
 static void test_corpora(void)
 {
-    static const char *const bad_names[] = {"../zccache", "..\\zccache", "/tmp/zccache", "zccache/service", "zccache;rm",
-                                            "zccache&&calc", "zccache|whoami", "zccache service", "zccache.service",
-                                            "zccache_service", "Zccache", "\xf0\x9f\x98\x80", ""};
-    static const char *const good_versions[] = {"1.0.0", "0.0.1-alpha.1", "2.3.4-rc.1.beta", "1.0.0-.", "1.0.0-a..b", "007.1.2"};
-    static const char *const bad_versions[] = {"1.0", "1.0.0.0", "v1.0.0", "1.0.0-", "1.0.0-ALPHA", "1.0.0-rc-1", "1.0.0+b",
-                                               "1.0.0..evil", "1.0.0/evil", "1.0.0 ", "1.0.0;", "`", "$", "1..0", "-"};
+    static const char *const bad_names[] = {"../zccache",
+                                            "..\\zccache",
+                                            "/tmp/zccache",
+                                            "zccache/service",
+                                            "zccache;rm",
+                                            "zccache&&calc",
+                                            "zccache|whoami",
+                                            "zccache service",
+                                            "zccache.service",
+                                            "zccache_service",
+                                            "Zccache",
+                                            "\xf0\x9f\x98\x80",
+                                            ""};
+    static const char *const good_versions[] = {"1.0.0",   "0.0.1-alpha.1", "2.3.4-rc.1.beta",
+                                                "1.0.0-.", "1.0.0-a..b",    "007.1.2"};
+    static const char *const bad_versions[] = {"1.0",        "1.0.0.0", "v1.0.0",      "1.0.0-",     "1.0.0-ALPHA",
+                                               "1.0.0-rc-1", "1.0.0+b", "1.0.0..evil", "1.0.0/evil", "1.0.0 ",
+                                               "1.0.0;",     "`",       "$",           "1..0",       "-"};
     struct definition definition = good();
     struct definition_problem problem;
     char name[66];
@@ -284,7 +305,8 @@ static void test_differences(void)
     b.n_version_allow_list = 1;
     b.isolation = ISOLATION_SHARED;
     check(!definition_equal(&a, &b));
-    check_str(definition_differences(&a, &b, names, sizeof(names)), "isolation, min_version, version_allow_list, labels");
+    check_str(definition_differences(&a, &b, names, sizeof(names)),
+              "isolation, min_version, version_allow_list, labels");
     check_int(strlen(definition_differences(&a, &b, names, 12)), 11);
 }
 
@@ -337,16 +359,11 @@ static void test_directory(void)
     unsetenv(DEFINITION_DIR_VARIABLE);
 }
 
-CHECK_PROGRAM("service/definition",
-              {"the frozen example, both ways", test_example},
-              {"the smallest useful file", test_smallest},
-              {"decoding is strict where it must be", test_decoding},
-              {"64 KiB and no more", test_size_limit},
-              {"every rule", test_rules},
-              {"rules of isolation", test_isolation_rules},
-              {"rules in their order", test_order},
+CHECK_PROGRAM("service/definition", {"the frozen example, both ways", test_example},
+              {"the smallest useful file", test_smallest}, {"decoding is strict where it must be", test_decoding},
+              {"64 KiB and no more", test_size_limit}, {"every rule", test_rules},
+              {"rules of isolation", test_isolation_rules}, {"rules in their order", test_order},
               {"names and versions", test_corpora},
               {"details are short, one line, printable", test_details_are_one_line},
-              {"differences by name", test_differences},
-              {"references", test_references},
+              {"differences by name", test_differences}, {"references", test_references},
               {"directory of definitions", test_directory})

@@ -30,8 +30,9 @@ static void test_classes(void)
                "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-svc-zccache.sock");
     check_path(ENDPOINT_EXPLICIT, "ci-trusted",
                "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-inst-ci-trusted.sock");
-    check_path(ENDPOINT_BACKEND, "abababababababababababababababab",
-               "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-be-abababababababababababababababab.sock");
+    check_path(
+        ENDPOINT_BACKEND, "abababababababababababababababab",
+        "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-be-abababababababababababababababab.sock");
 }
 
 static size_t longest_name(const char *dir, enum endpoint_class class)
@@ -113,14 +114,16 @@ static void test_backend(void)
 
     memset(random, 0xab, sizeof(random));
     check_int(endpoint_backend_path(run_user, HASH, random, path), 0);
-    check_str(path, "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-be-abababababababababababababababab.sock");
+    check_str(path,
+              "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-be-abababababababababababababababab.sock");
     random[15] = 0xac;
     check_int(endpoint_backend_path(run_user, HASH, random, want), 0);
     check(strcmp(path, want) != 0);
     /* too long there: the short directory */
     random[15] = 0xab;
     check_int(endpoint_backend_path("/run/user/1000000000/running-process/broker", HASH, random, path), 0);
-    snprintf(want, sizeof(want), "/tmp/running-process-%u/broker/rpb-v1-" HASH "-be-abababababababababababababababab.sock",
+    snprintf(want, sizeof(want),
+             "/tmp/running-process-%u/broker/rpb-v1-" HASH "-be-abababababababababababababababab.sock",
              (unsigned int)getuid());
     check_str(path, want);
 }
@@ -129,10 +132,8 @@ static void test_backend(void)
 
 static void check_resolves(int isolation, const char *explicit_instance, int code, const char *want)
 {
-    struct definition definition = {.service_name = "zccache",
-                                    .isolation = isolation,
-                                    .explicit_instance = explicit_instance,
-                                    .binary_path = "/x"};
+    struct definition definition = {
+        .service_name = "zccache", .isolation = isolation, .explicit_instance = explicit_instance, .binary_path = "/x"};
     struct instance_id id = {.text = ""};
 
     check_int(instance_resolve(&definition, &id), code);
@@ -165,7 +166,8 @@ static void check_parses(const char *text, enum endpoint_class class, const char
 
 static void test_parse(void)
 {
-    static const char *const bad[] = {"", "Shared", "shared:", "private", "private:", "private:A", "explicit:", "explicit:a b", "x:y"};
+    static const char *const bad[] = {
+        "", "Shared", "shared:", "private", "private:", "private:A", "explicit:", "explicit:a b", "x:y"};
     struct instance_id id, same;
     char name[128] = "explicit:";
 
@@ -185,12 +187,8 @@ static void test_parse(void)
     check_str(name, "/run/user/1000/running-process/broker/rpb-v1-deadbeefdeadbeef-shared.sock");
 }
 
-CHECK_PROGRAM("service/endpoint",
-              {"four classes of names", test_classes},
-              {"longest names in the usual directories", test_budget},
-              {"107 bytes fit, 108 do not", test_limit},
-              {"hash first, then the name", test_refusals},
-              {"directory from the environment", test_directory},
-              {"a backend moves to the short directory", test_backend},
-              {"instance of a definition", test_resolve},
+CHECK_PROGRAM("service/endpoint", {"four classes of names", test_classes},
+              {"longest names in the usual directories", test_budget}, {"107 bytes fit, 108 do not", test_limit},
+              {"hash first, then the name", test_refusals}, {"directory from the environment", test_directory},
+              {"a backend moves to the short directory", test_backend}, {"instance of a definition", test_resolve},
               {"instance as an operator writes it", test_parse})

@@ -65,7 +65,8 @@ static void test_machine_id(void)
     put_text(1, "other");
     check_hash(1000, "9bfab56ad37b16cc");
     check_hash(0, "8bfb933616a69d3d");
-    put_text(0, " \t\v\f\r\n\xc2\xa0\xe2\x80\x83\xe3\x80\x80" "0123456789abcdef0123456789abcdef\xc2\x85\xe2\x80\xa8 \n");
+    put_text(0, " \t\v\f\r\n\xc2\xa0\xe2\x80\x83\xe3\x80\x80"
+                "0123456789abcdef0123456789abcdef\xc2\x85\xe2\x80\xa8 \n");
     check_hash(1000, "9bfab56ad37b16cc");
 }
 
@@ -129,10 +130,7 @@ static void test_form(void)
     check(!identity_is_hash("0123456789abcdeg"));
 }
 
-CHECK_PROGRAM("service/identity",
-              {"frozen vectors", test_vectors},
-              {"the first machine-id, trimmed", test_machine_id},
+CHECK_PROGRAM("service/identity", {"frozen vectors", test_vectors}, {"the first machine-id, trimmed", test_machine_id},
               {"blank and missing files give way to the next", test_falls_through},
               {"the boot id comes last, with its mark", test_boot_id},
-              {"every other failure is final", test_hard_failures},
-              {"form of a hash", test_form})
+              {"every other failure is final", test_hard_failures}, {"form of a hash", test_form})

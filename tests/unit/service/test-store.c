@@ -50,7 +50,8 @@ static void put_text(const char *name, const char *binary_path)
 static void put_binary(const char *name, const char *service, const char *binary_path)
 {
     uint8_t bytes[300];
-    int size = sprintf((char *)bytes, "\x0a%c%s\x12%c%s", (int)strlen(service), service, (int)strlen(binary_path), binary_path);
+    int size = sprintf((char *)bytes, "\x0a%c%s\x12%c%s", (int)strlen(service), service, (int)strlen(binary_path),
+                       binary_path);
 
     put(name, bytes, (size_t)size);
 }
@@ -411,16 +412,13 @@ static void test_log_of_differences(void)
     store_deinit(&store);
 }
 
-CHECK_PROGRAM("service/store",
-              {"one line about files that differ", test_log_of_differences},
+CHECK_PROGRAM("service/store", {"one line about files that differ", test_log_of_differences},
               {"nothing there", test_not_found},
               {"the first of the three files is in force, even when broken", test_precedence},
               {"at rest nothing is read; changes are seen", test_warm},
-              {"changes in quick succession", test_fast_changes},
-              {"what the rules refuse", test_checks},
+              {"changes in quick succession", test_fast_changes}, {"what the rules refuse", test_checks},
               {"the directory must be private, and is followed", test_directory},
-              {"files that are not read", test_files_refused},
-              {"a binary that is being written", test_unsettled},
+              {"files that are not read", test_files_refused}, {"a binary that is being written", test_unsettled},
               {"held definitions outlive the store", test_held},
               {"the least recently used goes first", test_least_recently_used_goes},
               {"looking at everything again", test_recheck})

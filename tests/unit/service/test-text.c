@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text form against files: texts with the bytes that protoc makes of them, and texts with the place and the symbol
- * of every mistake. Then what must hold for any text: cutting it anywhere does no harm, and formatting keeps its meaning.
+ * of every mistake. Then what must hold for any text: cutting it anywhere does no harm, and formatting keeps its
+ * meaning.
  */
 #include "check.h"
 
@@ -249,7 +250,8 @@ static void check_cuts(const char *stem, struct slice text)
         definition = read_text((struct slice){.data = copy, .size = size}, &report);
         check((definition == NULL) == (report.n_errors > 0));
         for (size_t i = 0; i < report.n_diagnostics; i++)
-            check(report.diagnostics[i].offset <= size && report.diagnostics[i].offset + report.diagnostics[i].size <= size);
+            check(report.diagnostics[i].offset <= size &&
+                  report.diagnostics[i].offset + report.diagnostics[i].size <= size);
         definition_unref(definition);
         free(copy);
     }
@@ -280,7 +282,8 @@ static void check_format(const char *stem, struct slice text)
     check(definition_equal(before, after));
     check_int(definition_format_text(buffer_slice(&once), &twice), 0);
     if (!slice_equal(buffer_slice(&once), buffer_slice(&twice)))
-        fprintf(stderr, "%s once:\n%.*stwice:\n%.*s", stem, SLICE_ARGS(buffer_slice(&once)), SLICE_ARGS(buffer_slice(&twice)));
+        fprintf(stderr, "%s once:\n%.*stwice:\n%.*s", stem, SLICE_ARGS(buffer_slice(&once)),
+                SLICE_ARGS(buffer_slice(&twice)));
     check(slice_equal(buffer_slice(&once), buffer_slice(&twice)));
     check_int(definition_print(before, &print), 0);
     printed = read_text(buffer_slice(&print), &report);
@@ -307,10 +310,13 @@ static void test_format(void)
         {"", ""},
         {"\n\n# only a comment  \n\n\n", "# only a comment\n"},
         {"service_name:'a'", "service_name: \"a\"\n"},
-        {"# top\n\n\n\nservice_name :\"a\";# behind\n\n\nisolation:2 # e\n# end", "# top\n\nservice_name: \"a\"  # behind\n\nisolation: EXPLICIT_INSTANCE  # e\n# end\n"},
+        {"# top\n\n\n\nservice_name :\"a\";# behind\n\n\nisolation:2 # e\n# end",
+         "# top\n\nservice_name: \"a\"  # behind\n\nisolation: EXPLICIT_INSTANCE  # e\n# end\n"},
         {"version_allow_list:[\"1\",# one\n# two\n'2'\"3\"]# list\nlabels<value:\"v\",key:\"k\">",
-         "version_allow_list: \"1\"  # one\n# two\nversion_allow_list: \"23\"  # list\nlabels { value: \"v\" key: \"k\" }\n"},
-        {"labels { # why\n key:\"k\"\n\n# what\nvalue:\"v\" # v\n# last\n}", "labels {  # why\n  key: \"k\"\n\n  # what\n  value: \"v\"  # v\n  # last\n}\n"},
+         "version_allow_list: \"1\"  # one\n# two\nversion_allow_list: \"23\"  # list\nlabels { value: \"v\" key: "
+         "\"k\" }\n"},
+        {"labels { # why\n key:\"k\"\n\n# what\nvalue:\"v\" # v\n# last\n}",
+         "labels {  # why\n  key: \"k\"\n\n  # what\n  value: \"v\"  # v\n  # last\n}\n"},
         {"service_name # n\n: # c\n \"a\" # v", "# n\n# c\nservice_name: \"a\"  # v\n"},
         {"labels { }\nlabels [] # none\nisolation: -0\n", "labels { }\n# none\nisolation: PRIVATE_BROKER\n"},
         {"service_name: \"\\x01\\\"\\'\\\\\\t\\u00e9\\177\"", "service_name: \"\\001\\\"'\\\\\\té\\177\"\n"},
@@ -328,12 +334,8 @@ static void test_format(void)
     }
 }
 
-CHECK_PROGRAM("service/text",
-              {"good texts mean what protoc says", test_ok},
-              {"bad texts are refused at the right place", test_bad},
-              {"messages", test_messages},
-              {"a label given twice is a warning", test_label_again},
-              {"limits", test_limits},
-              {"texts cut anywhere", test_cuts},
-              {"canonical text", test_format},
+CHECK_PROGRAM("service/text", {"good texts mean what protoc says", test_ok},
+              {"bad texts are refused at the right place", test_bad}, {"messages", test_messages},
+              {"a label given twice is a warning", test_label_again}, {"limits", test_limits},
+              {"texts cut anywhere", test_cuts}, {"canonical text", test_format},
               {"formatting keeps the meaning and is stable", test_format_keeps_meaning})

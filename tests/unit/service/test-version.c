@@ -8,7 +8,8 @@
 static void check_verdict(const char *wanted, const char *floor, const char *listed, enum version_verdict want)
 {
     const char *const list[] = {listed};
-    struct definition definition = {.min_version = floor, .version_allow_list = list, .n_version_allow_list = listed != NULL};
+    struct definition definition = {
+        .min_version = floor, .version_allow_list = list, .n_version_allow_list = listed != NULL};
 
     check_int(version_policy(&definition, slice_from(wanted)), want);
 }
@@ -45,7 +46,5 @@ static void test_list(void)
     check_verdict("1.9.0", "1.10.0", "1.9.0", VERSION_BELOW_MIN);
 }
 
-CHECK_PROGRAM("service/version",
-              {"the floor counts the core only", test_floor},
-              {"numbers of any length", test_long_numbers},
-              {"the list is byte for byte, behind the floor", test_list})
+CHECK_PROGRAM("service/version", {"the floor counts the core only", test_floor},
+              {"numbers of any length", test_long_numbers}, {"the list is byte for byte, behind the floor", test_list})
