@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -293,12 +294,28 @@ class Conn:
 
     def is_closed_now(self):
         """Has the peer closed, without waiting and without taking bytes?"""
+        return self._peek() == b""
+
+    def has_bytes_now(self):
+        return bool(self._peek())
+
+    def wait_readable(self, seconds):
+        ready = select.poll()    # select() knows only 1 024 descriptors
+        ready.register(self.sock, select.POLLIN)
+        return bool(ready.poll(seconds * 1000))
+
+    def _peek(self):
+        # a socket with a timeout would wait in recv() whatever the flags say
+        if not self.wait_readable(0):
+            return None
         try:
-            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
+            return self.sock.recv(1, socket.MSG_PEEK)
         except ConnectionResetError:
-            return True
+            return b""
+
+    def unread(self):
+        """How many of our bytes the peer has not taken yet."""
+        return struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
 
     def close(self):
         self.sock.close()
@@ -450,12 +467,16 @@ class Box:
                     found.append(int(name))
         return sorted(found)
 
-    def kill_backends(self):
-        for pid in self.backend_pids():
+    def kill_backends(self, path=None):
+        """Kills them and waits until the kernel says that they are dead (a signal that was sent has not yet killed)."""
+        pids = self.backend_pids(path)
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        wait_for(lambda: not any(pid_alive(pid) for pid in pids), "their death")
+        return pids
 
     def install_program(self, name, source=TEST_BACKEND, config=None):
         """A copy of a backend program under bin/, with its configuration beside it."""
@@ -572,8 +593,9 @@ class Daemon:
             status = self.process.wait(WAIT if seconds is None else seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError("the daemon did not end: " + self.stderr()) from None
-        self.stdout = self.process.stdout.read().decode(errors="replace")
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            self.stdout = self.process.stdout.read().decode(errors="replace")
+            self.process.stdout.close()
         return status
 
     def stop(self, sig=signal.SIGTERM):
@@ -609,6 +631,14 @@ class Daemon:
 
     def zombies(self):
         return proc_children(self.pid, "Z")
+
+
+def settle(box, broker):
+    """Lets a broker in launch mode open what it opens once (directories, its worker), by a launch that cannot succeed."""
+    path = box.definition("settle", box.install_program("settle", "/bin/false"))
+    say_hello(broker.socket, "settle", "1.0.0")
+    os.unlink(path)
+    wait_for(lambda: not proc_children(broker.pid), "no child")
 
 
 def wait_fds_back(daemon, base, slack=0):

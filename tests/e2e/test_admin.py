@@ -22,7 +22,10 @@ class Verbs(harness.Case):
         reply = ask_admin(self.broker.socket, 1, json=True)
         self.assertEqual((reply.kind, reply.content_type, reply.exit_code), (1, "application/json", 0))
         document = json.loads(reply.body)
-        self.assertEqual(reply.body, json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        # compact and sorted; reals are compared as they stand, since their number of digits is the writer's choice
+        again = json.dumps(json.loads(reply.body, parse_float=lambda digits: "@" + digits + "@"), sort_keys=True,
+                           separators=(",", ":"), ensure_ascii=False)
+        self.assertEqual(reply.body, again.replace('"@', "").replace('@"', ""))
         self.assertTrue(STATUS_KEYS <= set(document), STATUS_KEYS - set(document))
         return document
 

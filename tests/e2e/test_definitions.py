@@ -154,7 +154,7 @@ class Definitions(harness.Case):
                 with open(path, "wb", buffering=0) as out:
                     out.write(data[:len(data) - 3])
                     conn.send(hello_frame("svc", "1.0.%d" % attempt))
-                    harness.wait_for(lambda: not pending_input(conn), "the request to be read")
+                    harness.wait_for(lambda: not conn.unread(), "the request to be read")
                     out.write(data[len(data) - 3:])
                 if parse_hello_reply(conn.read_all()).code == VERSION_BLOCKED:
                     return
@@ -244,14 +244,6 @@ class Definitions(harness.Case):
                                  input=text.encode(), capture_output=True, check=True).stdout
         self.box.definition_bytes("svc", encoded)
         self.assertEqual(self.floor(), 8)
-
-
-def pending_input(conn):
-    """Bytes that we sent and the broker has not read (SIOCOUTQ)."""
-    import fcntl
-    import struct
-    import termios
-    return struct.unpack("i", fcntl.ioctl(conn.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 if __name__ == "__main__":

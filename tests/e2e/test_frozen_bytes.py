@@ -136,7 +136,6 @@ class Negotiated(harness.Case):
         harness.need(harness.TEST_BACKEND, "the test backend")
         program = self.box.service("zccache")
         broker = self.box.launch_mode()
-        exchange(broker.socket, b"")
         got = exchange(broker.socket, MINIMAL_HELLO)
         pipe = harness.parse_hello_reply(got).backend_pipe
         path = pipe.encode()

@@ -25,6 +25,7 @@ class Launch(harness.Case):
 
     def start(self, *args, **env):
         broker = self.box.launch_mode(*self.options, *args, env=self.box.env(**env))
+        harness.settle(self.box, broker)
         self.base_fds = broker.fd_count()
         return broker
 
@@ -85,7 +86,7 @@ class Answers(Launch):
     def test_64_at_once_in_an_empty_runtime_directory(self):
         program = self.box.service("svc")
         self.assertEqual(os.listdir(self.box.runtime), [])
-        broker = self.start()
+        broker = self.box.launch_mode()
         conns = [Conn(broker.socket) for _ in range(64)]
         for conn in conns:
             conn.send(hello_frame("svc", "1.0.0"))
@@ -95,7 +96,8 @@ class Answers(Launch):
         self.assertEqual(len(self.box.backend_pids(program)), 1)
         self.assertEqual({r.backend_pipe for r in replies}, {replies[0].backend_pipe})
         self.assertEqual(sorted(r.connection_id for r in replies), list(range(1, 65)))
-        self.finish(broker, 1)
+        self.assertEqual(broker.zombies(), [])
+        broker.stop()
 
     def test_64_threads_at_once(self):
         program = self.box.service("svc")
@@ -125,7 +127,7 @@ class Answers(Launch):
             self.negotiate(broker, "quick")
             self.negotiate(broker, "quick")
             self.assertFalse(waiting.is_closed_now())
-            os.kill(self.box.backend_pids(slow)[0], signal.SIGKILL)
+            self.box.kill_backends(slow)
             self.assertRefused(parse_hello_reply(waiting.read_all()), SPAWN_FAILED, prefix=FAILED, retry=1000)
         self.finish(broker, 1)
 
@@ -136,7 +138,7 @@ class Answers(Launch):
         conns = [Conn(broker.socket).send(hello_frame(name, "1.0.0")) for name in names]
         wait_for(lambda: all(self.box.backend_pids(p) for p in programs), "both children at the same time")
         for program in programs:
-            os.kill(self.box.backend_pids(program)[0], signal.SIGKILL)
+            self.box.kill_backends(program)
         for conn in conns:
             self.assertRefused(parse_hello_reply(conn.read_all()), SPAWN_FAILED)
             conn.close()
@@ -398,7 +400,7 @@ class Failures(Launch):
         self.assertEqual(len(self.box.backend_pids(program)), 1, "the launch goes on")
         self.assertRefused(say_hello(broker.socket, "svc", "1.0.0"), RATE_LIMITED, "backend spawn already in progress")
         self.assertEqual(len(self.box.backend_pids(program)), 1)
-        os.kill(self.box.backend_pids(program)[0], signal.SIGKILL)
+        self.box.kill_backends(program)
         self.finish(broker)
 
     def test_wrong_identity(self):
@@ -470,7 +472,7 @@ class Replacement(Launch):
         program = self.box.service("svc")
         broker = self.start()
         first = self.negotiate(broker, "svc")
-        os.kill(self.box.backend_pids(program)[0], signal.SIGKILL)
+        self.box.kill_backends(program)
         second = self.negotiate(broker, "svc")
         self.assertNotEqual(second.backend_pipe, first.backend_pipe)
         self.assertEqual(len(self.box.backend_pids(program)), 1)
@@ -482,13 +484,11 @@ class Replacement(Launch):
         broker = self.start()
         for number in range(3):
             reply = self.negotiate(broker, "svc", "1.0.%d" % number)
-            for pid in self.box.backend_pids(program):
-                os.kill(pid, signal.SIGKILL)
+            self.box.kill_backends(program)
             again = self.negotiate(broker, "svc", "1.0.%d" % number)
             self.assertNotEqual(again.backend_pipe, reply.backend_pipe)
             harness.probe(again.backend_pipe)
-            for pid in self.box.backend_pids(program):
-                os.kill(pid, signal.SIGKILL)
+            self.box.kill_backends(program)
         wait_for(lambda: broker.zombies() == [], "no zombie")
         broker.stop()
 
@@ -522,7 +522,7 @@ class Replacement(Launch):
         broker = self.start()
         with open(path, "ab"), Conn(broker.socket) as conn:
             conn.send(hello_frame("svc", "1.0.0"))
-            wait_for(lambda: not harness_pending(conn), "the Hello read")
+            wait_for(lambda: not conn.unread(), "the Hello read")
         self.negotiate(broker, "svc")
         self.finish(broker, 1)
 
@@ -534,11 +534,6 @@ class Replacement(Launch):
         self.negotiate(broker, "svc", "2.0.0")
         self.assertEqual(stat.S_IMODE(os.stat(self.box.broker_dir).st_mode), 0o700)
         broker.stop()
-
-
-def harness_pending(conn):
-    from test_definitions import pending_input
-    return pending_input(conn)
 
 
 class Locks(Launch):
@@ -564,7 +559,7 @@ class Locks(Launch):
         self.negotiate(broker, "svc")
         directory = self.box.broker_dir + "/locks"
         name = next(n for n in os.listdir(directory) if n.startswith("shared.svc-1.0.0"))
-        os.kill(self.box.backend_pids()[0], signal.SIGKILL)
+        self.box.kill_backends()
         with open(os.path.join(directory, name), "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for _ in range(5):

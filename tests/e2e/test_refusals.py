@@ -15,12 +15,13 @@ class RefusalTable(unittest.TestCase):
         cls.box = harness.Box()
         install_definitions(cls.box)
         cls.broker = cls.box.launch_mode("--hello-rate-limit", "0")
+        harness.settle(cls.box, cls.broker)
         cls.fds = cls.broker.fd_count()
 
     @classmethod
     def tearDownClass(cls):
         try:
-            harness.wait_fds_back(cls.broker, cls.fds, slack=2)
+            harness.wait_fds_back(cls.broker, cls.fds)
             assert harness.proc_children(cls.broker.pid) == [], "a refusal left a process"
             cls.broker.stop()
         finally:
