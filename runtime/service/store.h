@@ -56,8 +56,8 @@ int store_init(struct store *store, const char *dir);
 void store_deinit(struct store *store);
 
 /*
-    char dir_fault[DEFINITION_DETAIL_SIZE]; /* logged last; empty while the directory is good */
- * @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store: definition_ref() it
+ * The definition of @service as it is on disk now, fully checked (spec 02 §8.2; a name that is not valid is not
+ * found). @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store: definition_ref() it
  * to keep it longer. Else STORE_E_* with *@ret_fault filled, or -ENOMEM.
  */
 int store_get(struct store *store, struct slice service, nsec_t now_nsec, const struct definition **ret_definition,
