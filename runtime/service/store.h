@@ -57,8 +57,8 @@ void store_deinit(struct store *store);
 
 /*
  * The definition of @service as it is on disk now, fully checked (spec 02 §8.2; a name that is not valid is not
- * found). @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store: definition_ref() it
- * to keep it longer. Else STORE_E_* with *@ret_fault filled, or -ENOMEM.
+ * found). @now_nsec is the monotonic time. 0 and *@ret_definition, borrowed until the next call on @store:
+ * definition_ref() it to keep it longer. Else STORE_E_* with *@ret_fault filled, or -ENOMEM.
  */
 int store_get(struct store *store, struct slice service, nsec_t now_nsec, const struct definition **ret_definition,
               struct store_fault *ret_fault);
