@@ -169,6 +169,7 @@ static int prepare_process(struct broker *broker, char ret_text[DAEMON_TEXT_MAX]
         snprintf(ret_text, DAEMON_TEXT_MAX, "%.500s", text);
         return DAEMON_E_FAILED;
     }
+    startup_set_allocator();
     r = startup_set_limits(&broker->limits);
     if (r < 0) {
         snprintf(ret_text, DAEMON_TEXT_MAX, "limits cannot be set: %s", strerror(-r));

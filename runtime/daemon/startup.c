@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,8 @@
 #define CRASH_DIR_VARIABLE "RUNNING_PROCESS_BROKER_CRASH_DUMP_DIR"
 #define NOFILE_WANTED 8192
 #define DATA_MAX ((rlim_t)256 << 20)
+#define ALLOCATOR_MMAP (32 * 1024)
+#define ALLOCATOR_TRIM (128 * 1024)
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4U
@@ -106,6 +109,13 @@ int startup_set_limits(struct startup_limits *ret_limits)
     }
     *ret_limits = limits;
     return 0;
+}
+
+void startup_set_allocator(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, ALLOCATOR_MMAP); /* a fixed value: else each freed block raises it */
+    (void)mallopt(M_TRIM_THRESHOLD, ALLOCATOR_TRIM);
 }
 
 /* One level. Something that exists is good when it is a directory. */

@@ -33,6 +33,12 @@ struct startup_limits {
 int startup_set_limits(struct startup_limits *ret_limits);
 
 /*
+ * Tells malloc to give memory back: what a flood of clients made the broker hold goes to the kernel when they are gone,
+ * and the worker thread gets no heap of its own.
+ */
+void startup_set_allocator(void);
+
+/*
  * Makes the crash directory that the environment names (spec 02 §14); nothing when it names none. 0, or
  * STARTUP_E_REFUSED.
  */
