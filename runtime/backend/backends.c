@@ -185,12 +185,13 @@ static void forget_pending(struct backend_pending *pending)
 
 void backends_deinit(struct backends *backends)
 {
-    struct orphan *orphan;
+    struct orphan *orphan, *next;
 
     if (!backends->is_ready) {
         return;
     }
     while (!LIST_EMPTY(&backends->pendings)) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each call takes the first one off the list */
         forget_pending(LIST_FIRST(&backends->pendings));
     }
     while (!LIST_EMPTY(&backends->launches)) {
@@ -199,7 +200,8 @@ void backends_deinit(struct backends *backends)
     while (!LIST_EMPTY(&backends->externals)) {
         external_discard(LIST_FIRST(&backends->externals));
     }
-    while ((orphan = LIST_FIRST(&backends->orphans))) {
+    for (orphan = LIST_FIRST(&backends->orphans); orphan; orphan = next) {
+        next = LIST_NEXT(orphan, entry);
         loop_child_unlink(&orphan->child);
         on_orphan_exited(orphan, NULL);
     }
@@ -537,6 +539,7 @@ void backends_cancel(struct backends *backends)
 
     backends->is_draining = true;
     while (!LIST_EMPTY(&backends->pendings)) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each call takes the first one off the list */
         refuse_pending(LIST_FIRST(&backends->pendings));
     }
     LIST_FOREACH(launch, &backends->launches, entry)

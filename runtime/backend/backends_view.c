@@ -12,27 +12,35 @@
 
 #include "backend/launch.h"
 
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 bool backends_owned_bind_from(const char *value)
 {
     static const char *const off[] = {"", "0", "false", "no", "off"};
-    struct slice text = slice_from(value);
+    size_t size;
 
     if (!value) {
         return true;
     }
-    while (text.size > 0 && strchr(" \t\r\n\v\f", text.data[0])) {
-        text = slice_skip(text, 1);
+    while (is_space(*value)) {
+        value++;
     }
-    while (text.size > 0 && strchr(" \t\r\n\v\f", text.data[text.size - 1])) {
-        text.size--;
+    size = strlen(value);
+    while (size > 0 && is_space(value[size - 1])) {
+        size--;
     }
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
-        if (text.size == strlen(off[i]) && strncasecmp(text.data, off[i], text.size) == 0) {
+        if (size == strlen(off[i]) && strncasecmp(value, off[i], size) == 0) {
             return false;
         }
     }
     return true;
 }
+
+/* ------------------------------------------------------------------------------------------------------- for admin */
 
 struct each_row {
     void (*each)(const struct backend_row *row, void *userdata);

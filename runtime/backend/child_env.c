@@ -185,8 +185,8 @@ static int add_explicit(char **variables, size_t *n, const struct child_facts *f
     return r;
 }
 
-/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch, and what
- * a service manager tells this process is not for its children. */
+/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch, and
+ * what a service manager tells this process is not for its children. */
 static bool is_ours(const char *variable)
 {
     return strncmp(variable, "RUNNING_PROCESS_BROKER_V1_", 26) == 0 ||
@@ -210,6 +210,7 @@ int child_env_make(const struct child_baseline *baseline, const struct child_fac
         }
         r = copy(variables, &n, baseline->variables[i]);
         if (r < 0) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
             return error_trace(r);
         }
     }

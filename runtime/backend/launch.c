@@ -105,7 +105,7 @@ static int make(struct backends *backends, const struct backend_key *key, const 
 int launch_begin(struct backends *backends, const struct backend_key *key, const struct backend_request *request,
                  const struct launch_known *known, struct backend_waiter *waiter)
 {
-    struct launch *launch;
+    struct launch *launch = NULL;
     int r;
 
     r = make(backends, key, request, known, &launch);

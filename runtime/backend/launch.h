@@ -42,28 +42,27 @@ struct launch {
     uint64_t frame_request_id;
 
     struct spawn_permit permit;
-    struct spawn_refusal refusal;
     int refused; /* SPAWN_BUDGET_E_, or an errno */
-    int lock_fd;
+    struct spawn_refusal refusal;
     struct launch_resolve *resolve; /* the worker's job */
     struct launch_binary binary;
     struct endpoint_reservation endpoint;
-    int listener_fd;
     struct socket_identity bound;
+    int lock_fd, listener_fd;
 
     pid_t pid;
     int pidfd;
     int exec_pipe;
     int exec_error;
     uint32_t exec_tries;
-    struct loop_io exec_io, child_io;
+    uint32_t attempt; /* of probing */
     bool is_child_reaped;
     uint64_t start_ticks;
+    struct loop_io exec_io, child_io;
 
     struct prober prober;
     struct prober_expected expected;
-    char *exe_path; /* as the kernel prints it, once verified */
-    uint32_t attempt;
+    char *exe_path;          /* as the kernel prints it, once verified */
     struct backend *backend; /* made beforehand, so that registering cannot fail for memory */
 
     struct fsm_ticket ticket; /* of the work under way */

@@ -37,6 +37,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(int error, char *ret_tex
     va_list arguments;
 
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, one line above */
     vsnprintf(ret_text, LAUNCHER_TEXT_MAX, format, arguments);
     va_end(arguments);
     return error;
@@ -79,7 +80,7 @@ static int canonicalize(const char *path, const char *field, char **ret_path, ch
         return refuse(-EINVAL, ret_text, "backend %s is empty", field);
     }
     r = sys_realpath(path, ret_path);
-    if (r < 0) {
+    if (r != 0) {
         return refuse(r, ret_text, "backend %s %.200s could not be canonicalized: %s", field, path,
                       launcher_errno_text(-r, text, sizeof(text)));
     }
@@ -175,7 +176,7 @@ int launcher_resolve(const char *binary_path, const char *root_path, const struc
     if (r == 0) {
         r = canonicalize(root_path, "per_version_binary_dir", &root, ret_text);
     }
-    if (r < 0) {
+    if (r != 0 || !path || !root) {
         return r;
     }
     if (!launcher_is_under(path, root)) {

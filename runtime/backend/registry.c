@@ -59,10 +59,11 @@ void registry_init(struct registry *registry, struct loop *loop, nsec_t stable_a
 
 void registry_deinit(struct registry *registry)
 {
-    struct backend *backend;
+    struct backend *backend, *next;
 
     for (size_t i = 0; i < 256; i++) {
-        while ((backend = LIST_FIRST(&registry->buckets[i]))) {
+        for (backend = LIST_FIRST(&registry->buckets[i]); backend; backend = next) {
+            next = LIST_NEXT(backend, entry);
             registry_remove(backend);
             backend_free(backend);
         }

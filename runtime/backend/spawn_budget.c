@@ -31,10 +31,11 @@ static void forget(struct spawn_budget *budget, struct spawn_state *state)
 
 void spawn_budget_deinit(struct spawn_budget *budget)
 {
-    struct spawn_state *state;
+    struct spawn_state *state, *next;
 
     for (size_t i = 0; i < 256; i++) {
-        while ((state = LIST_FIRST(&budget->buckets[i]))) {
+        for (state = LIST_FIRST(&budget->buckets[i]); state; state = next) {
+            next = LIST_NEXT(state, entry);
             forget(budget, state);
         }
     }
@@ -157,7 +158,7 @@ int spawn_budget_try_begin(struct spawn_budget *budget, const struct backend_key
     if (r == SPAWN_BUDGET_E_EXHAUSTED) {
         return refuse_for_room(ret_refusal);
     }
-    if (r) {
+    if (r || !state) {
         return error_trace(r);
     }
     r = judge(budget, state, now_nsec, ret_refusal);
