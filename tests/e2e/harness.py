@@ -534,6 +534,50 @@ class Box:
                               input=input, capture_output=True, text=True, timeout=timeout or WAIT * 3, cwd=self.home)
 
 
+class PidfdProxy:
+    """Opens pidfds for a daemon under valgrind, which does not know that call (tests/bench/preload/pidfd-proxy.c)."""
+    LIBRARY = os.path.join(BUILD, "tests/bench/preload/pidfd-proxy.so")
+
+    def __init__(self, box):
+        self.path = tempfile.mktemp(prefix="pidfd-", dir=box.dir)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.listener.listen(64)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def env(self, env):
+        return dict(env, LD_PRELOAD=self.LIBRARY, RPB_PIDFD_PROXY=self.path)
+
+    def _run(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                data, fds, _, _ = socket.recv_fds(peer, 8, 1)
+                signo, pid = struct.unpack("<ii", data)
+                error = 0
+                try:
+                    if signo or fds:
+                        signal.pidfd_send_signal(fds[0], signo)
+                    else:
+                        fds = [os.pidfd_open(pid)]
+                        socket.send_fds(peer, [struct.pack("<i", 0)], fds)
+                        continue
+                except OSError as failure:
+                    error = failure.errno
+                finally:
+                    for fd in fds:
+                        os.close(fd)
+                peer.send(struct.pack("<i", error))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
 class Daemon:
     """A running broker. stop() checks that it went in order."""
 
@@ -547,13 +591,18 @@ class Daemon:
             argv += ["valgrind", "--quiet", "--error-exitcode=%d" % VALGRIND_EXIT, "--leak-check=full",
                      "--errors-for-leak-kinds=definite", "--track-fds=no", "--child-silent-after-fork=yes"]
         argv += [program] + list(args)
+        env = env or box.env()
+        self.proxy = None
+        if "valgrind" in argv:
+            self.proxy = PidfdProxy(box)
+            env = self.proxy.env(env)
 
         def limits():
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, nofile)
 
         with open(self.stderr_path, "wb") as err:
-            self.process = subprocess.Popen(argv, env=env or box.env(), stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=err, cwd=box.home,
                                             preexec_fn=limits if nofile else None)
         self.pid = self.process.pid
@@ -618,6 +667,9 @@ class Daemon:
             self.process.wait()
         if not self.process.stdout.closed:
             self.process.stdout.close()
+        if self.proxy:
+            self.proxy.close()
+            self.proxy = None
 
     def fd_count(self):
         return len(proc_fds(self.pid))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The reference implementation's own backend program, unchanged, launched and fronted by our broker."""
 import os
-import signal
 import stat
 import struct
 import subprocess
@@ -55,7 +54,7 @@ class TheirBackend(harness.Case):
         broker = self.box.launch_mode()
         first = self.negotiate(broker)
         old = ask_pid(first.backend_pipe)
-        os.kill(old, signal.SIGKILL)
+        self.assertEqual(self.box.kill_backends(self.program), [old])
         second = self.negotiate(broker)
         new = ask_pid(second.backend_pipe)
         self.assertNotEqual((old, first.backend_pipe), (new, second.backend_pipe))
