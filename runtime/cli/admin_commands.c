@@ -3,7 +3,8 @@
 /*
  * Every command of this file is one verb: ask the broker, print the body as it is, exit with what the reply says. With
  * --local nothing is asked; the verbs are answered as by a broker that does not run, from the same code that a broker
- * answers from. Nobody who named no socket is told about a broker that is not there in the words of a failed connection.
+ * answers from. Nobody who named no socket is told about a broker that is not there in the words of a failed
+ * connection.
  */
 
 #include "cli/admin_commands.h"

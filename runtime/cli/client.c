@@ -168,9 +168,9 @@ static int check_reply(const Frame *reply, uint32_t lane, char ret_text[CLIENT_T
         [ENVELOPE_BAD_ENCODING] = "payload is compressed",
     };
     enum envelope_fault fault = envelope_check(reply, FRAME_KIND(RESPONSE), lane);
-    const char *text = fault == ENVELOPE_BAD_LANE
-                           ? (lane == LANE_ADMIN ? "payload_protocol is not admin" : "payload_protocol is not control-plane")
-                           : faults[fault];
+    const char *text = fault == ENVELOPE_BAD_LANE ? (lane == LANE_ADMIN ? "payload_protocol is not admin"
+                                                                        : "payload_protocol is not control-plane")
+                                                  : faults[fault];
 
     if (fault == ENVELOPE_OK) {
         return 0;

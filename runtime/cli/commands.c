@@ -13,10 +13,9 @@
 #define LAUNCHING_OPTIONS (SERVING_OPTIONS | OPTION_BIT(INSTANCE) | OPTION_BIT(BACKEND_LIFETIME))
 
 const struct command command_table[] = {
-    {"serve", "[SOCKET]", 0, 1, LAUNCHING_OPTIONS,
-     "run a broker that launches backends on demand", serve_command},
-    {"--serve-launch", "SOCKET", 1, 1, LAUNCHING_OPTIONS,
-     "the same, for all instances unless one is named", serve_launch_command},
+    {"serve", "[SOCKET]", 0, 1, LAUNCHING_OPTIONS, "run a broker that launches backends on demand", serve_command},
+    {"--serve-launch", "SOCKET", 1, 1, LAUNCHING_OPTIONS, "the same, for all instances unless one is named",
+     serve_launch_command},
     {"--serve", "SOCKET", 1, 1,
      SERVING_OPTIONS | OPTION_BIT(SERVICE) | OPTION_BIT(VERSION) | OPTION_BIT(BACKEND_ENDPOINT) |
          OPTION_BIT(HANDOFF_ENDPOINT) | OPTION_BIT(INSTANCE),

@@ -58,8 +58,8 @@ int endpoint_instance(const struct options *options, struct instance_id *ret_ins
     const char *text = options_get(options, OPTION_INSTANCE);
 
     if (instance_parse(text ? text : "shared", ret_instance)) {
-        return options_usage_error(
-            options, "--instance must be shared, private:<service> or explicit:<name>; got \"%s\"", text);
+        return options_usage_error(options,
+                                   "--instance must be shared, private:<service> or explicit:<name>; got \"%s\"", text);
     }
     return 0;
 }

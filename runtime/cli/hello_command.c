@@ -22,7 +22,7 @@
 #include "service/store.h"
 #include "wire/protocol.h"
 
-/* ------------------------------------------------------------------------------------------------------ which broker */
+/* ----------------------------------------------------------------------------------------------------- which broker */
 
 /* Looks until a definition that is being written has settled. */
 static int get_definition(struct store *store, const char *service, const struct definition **ret_definition)
@@ -59,7 +59,7 @@ static int find_instance(const struct options *options, const char *service, str
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- printing */
+/* --------------------------------------------------------------------------------------------------------- printing */
 
 static const char *code_name(int code)
 {
@@ -94,6 +94,7 @@ static json_t *hex_json(const ProtobufCBinaryData *bytes)
 
 static json_t *negotiated_json(const Negotiated *n)
 {
+    /* clang-format off */
     return json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:I}",
                      "result", "negotiated",
                      "negotiated_protocol", (json_int_t)n->negotiated_protocol,
@@ -104,6 +105,7 @@ static json_t *negotiated_json(const Negotiated *n)
                      "keepalive_interval_secs", (json_int_t)n->keepalive_interval_secs,
                      "handle_passed_token", hex_json(&n->handle_passed_token),
                      "connection_id", (json_int_t)n->connection_id);
+    /* clang-format on */
 }
 
 static json_t *refused_json(const Refused *refused)
@@ -113,6 +115,7 @@ static json_t *refused_json(const Refused *refused)
     for (size_t i = 0; details && i < refused->n_details; i++) {
         (void)json_object_set_new(details, refused->details[i]->key, admin_document_string(refused->details[i]->value));
     }
+    /* clang-format off */
     return json_pack("{s:s, s:o, s:I, s:I, s:i, s:s, s:o, s:I}",
                      "result", "refused",
                      "reason", admin_document_string(refused->reason),
@@ -122,6 +125,7 @@ static json_t *refused_json(const Refused *refused)
                      "code_name", code_name((int)refused->code),
                      "details", details,
                      "retry_after_ms", (json_int_t)refused->retry_after_ms);
+    /* clang-format on */
 }
 
 static int print_json(const struct options *options, json_t *document, int status)
@@ -173,7 +177,7 @@ int hello_print(const struct options *options, const HelloReply *reply)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ asking */
+/* ----------------------------------------------------------------------------------------------------------- asking */
 
 static void fill_hello(Hello *hello, const struct options *options)
 {

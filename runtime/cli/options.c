@@ -58,7 +58,7 @@ int options_usage_error(const struct options *options, const char *format, ...)
     return EXIT_STATUS_USAGE;
 }
 
-/* ------------------------------------------------------------------------------------------------------- --help */
+/* ----------------------------------------------------------------------------------------------------------- --help */
 
 static void print_command(FILE *out, const struct command *command)
 {
@@ -70,8 +70,8 @@ static void print_command(FILE *out, const struct command *command)
         if (command->options & (UINT64_C(1) << option)) {
             const char *value = option_table[option].value;
 
-            snprintf(head, sizeof(head), "%s%s%s%s", option_table[option].spelling, value ? " " : "", value ? value : "",
-                     option_table[option].repeats ? " ..." : "");
+            snprintf(head, sizeof(head), "%s%s%s%s", option_table[option].spelling, value ? " " : "",
+                     value ? value : "", option_table[option].repeats ? " ..." : "");
             fprintf(out, "      %-28s  %s\n", head, option_table[option].help);
         }
     }
@@ -79,11 +79,12 @@ static void print_command(FILE *out, const struct command *command)
 
 void options_print_help(FILE *out)
 {
-    fprintf(out, "Usage: running-process-broker-v1 [--socket PATH] COMMAND [OPTION...]\n\n"
-                 "A broker of local backends: launches them on demand and tells clients where they are.\n\n"
-                 "  --help, -h                        this text\n"
-                 "  --version, -V                     the version\n"
-                 "  --socket PATH                     %s\n\nCommands:\n",
+    fprintf(out,
+            "Usage: running-process-broker-v1 [--socket PATH] COMMAND [OPTION...]\n\n"
+            "A broker of local backends: launches them on demand and tells clients where they are.\n\n"
+            "  --help, -h                        this text\n"
+            "  --version, -V                     the version\n"
+            "  --socket PATH                     %s\n\nCommands:\n",
             option_table[OPTION_SOCKET].help);
     for (const struct command *command = command_table; command->name; command++) {
         print_command(out, command);
@@ -91,7 +92,7 @@ void options_print_help(FILE *out)
     fputs("\nExit status: 0 done, 1 failed or not ready, 2 a mistake in the command line.\n", out);
 }
 
-/* ------------------------------------------------------------------------------------------------------ parser */
+/* ----------------------------------------------------------------------------------------------------------- parser */
 
 /* Where the parser stands. */
 struct parser {

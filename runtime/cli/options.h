@@ -65,10 +65,10 @@ struct options {
 };
 
 struct command {
-    const char *name;                  /* one word or two */
-    const char *operands;              /* for --help: "FILE..." */
+    const char *name;     /* one word or two */
+    const char *operands; /* for --help: "FILE..." */
     size_t operands_min, operands_max;
-    uint64_t options;                  /* OPTION_BIT()s; --socket goes with every command */
+    uint64_t options; /* OPTION_BIT()s; --socket goes with every command */
     const char *help;
     int (*run)(const struct options *options); /* returns the exit status */
 };

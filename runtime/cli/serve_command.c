@@ -21,7 +21,7 @@
 #define ALLOW_PRIVILEGED "RUNNING_PROCESS_BROKER_ALLOW_PRIVILEGED"
 #define HELLO_RATE_LIMIT "RUNNING_PROCESS_BROKER_HELLO_RATE_LIMIT"
 
-/* --------------------------------------------------------------------------------------------------------- options */
+/* ---------------------------------------------------------------------------------------------------------- options */
 
 static int take_max_connections(const struct options *options, struct daemon_config *config)
 {
@@ -46,8 +46,8 @@ static int take_rate_limit(const struct options *options, struct daemon_config *
 
     config->hello_rate_limit = RATE_LIMIT_DEFAULT;
     if (text && (!number_parse(text, &limit) || limit > UINT32_MAX)) {
-        return options_usage_error(options, "--hello-rate-limit must be an integer from 0 to %u, got \"%s\"", UINT32_MAX,
-                                   text);
+        return options_usage_error(options, "--hello-rate-limit must be an integer from 0 to %u, got \"%s\"",
+                                   UINT32_MAX, text);
     }
     /* a variable that is no number counts as unset, as those of the deadlines do */
     if (text || (variable && number_parse(variable, &limit) && limit <= UINT32_MAX)) {
@@ -94,7 +94,7 @@ static int take_required(const struct options *options, enum option option, cons
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- running */
+/* ---------------------------------------------------------------------------------------------------------- running */
 
 static int serve(const struct options *options, const struct daemon_config *config, const char *mode)
 {

@@ -9,9 +9,8 @@
 #include "daemon/broker.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/env.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -19,13 +18,14 @@
 
 #define OWNED_BIND_VARIABLE "RUNNING_PROCESS_BROKER_OWNED_BIND"
 
-/* --------------------------------------------------------------------------------------------------------- signals */
+/* ---------------------------------------------------------------------------------------------------------- signals */
 
 static void recheck_definitions(struct broker *broker)
 {
     size_t changed = broker->has_store ? store_recheck(&broker->store, loop_now(&broker->loop)) : 0;
 
-    log_info(LOG_CODE_DEFINITIONS_RECHECKED, "SIGHUP: all definitions in use were looked at again, %zu changed", changed);
+    log_info(LOG_CODE_DEFINITIONS_RECHECKED, "SIGHUP: all definitions in use were looked at again, %zu changed",
+             changed);
 }
 
 static void on_signal(void *owner, int signo)
@@ -69,7 +69,7 @@ static void tell_backends(void *owner, void (*each)(const struct backend_row *ro
     }
 }
 
-/* --------------------------------------------------------------------------------------- the drain and what it moves */
+/* -------------------------------------------------------------------------------------- the drain and what it moves */
 
 static void begin_drain(void *owner)
 {
@@ -114,7 +114,7 @@ static void on_finished(void *owner)
     loop_stop(&((struct broker *)owner)->loop);
 }
 
-/* -------------------------------------------------------------------------------------------------- building, ending */
+/* ------------------------------------------------------------------------------------------------- building, ending */
 
 int broker_init_base(struct broker *broker)
 {
@@ -148,7 +148,7 @@ int broker_init_backends(struct broker *broker)
         .user_hash = broker->user_hash,
         .runtime_dir = broker->runtime_dir,
         .launching = config->mode == DAEMON_LAUNCH,
-        .owned_bind = backends_owned_bind_from(getenv(OWNED_BIND_VARIABLE)), /* empty means something here */
+        .owned_bind = backends_owned_bind_from(env_get_raw(OWNED_BIND_VARIABLE)), /* empty means something here */
         .lifetime = config->backend_lifetime,
         .child_nofile = broker->limits.nofile,
         .child_data = broker->limits.data,

@@ -2,8 +2,8 @@
 
 /*
  * The steps of a broker's life, in their only order: what the process is and may, where things are, what it fronts, who
- * owns the socket, serve, end. Everything that can be refused is refused before the socket exists, so that a client that
- * can connect is served. Nothing is retried here; whoever starts brokers does that.
+ * owns the socket, serve, end. Everything that can be refused is refused before the socket exists, so that a client
+ * that can connect is served. Nothing is retried here; whoever starts brokers does that.
  */
 
 #include "daemon/daemon.h"
@@ -22,7 +22,7 @@
 #include "daemon/notify.h"
 #include "daemon/registered.h"
 
-/* ---------------------------------------------------------------------------------------------- where things are */
+/* ------------------------------------------------------------------------------------------------- where things are */
 
 static int name_directory(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 {
@@ -107,8 +107,8 @@ static int make_directories(const struct broker *broker, char ret_text[DAEMON_TE
         return 0;
     }
     r = make_directory(broker->runtime_dir, ret_text);
-    if (r || endpoint_path_size(broker->runtime_dir, ENDPOINT_BACKEND,
-                                SLICE("00000000000000000000000000000000")) <= ENDPOINT_PATH_MAX) {
+    if (r || endpoint_path_size(broker->runtime_dir, ENDPOINT_BACKEND, SLICE("00000000000000000000000000000000")) <=
+                 ENDPOINT_PATH_MAX) {
         return r;
     }
     endpoint_fallback_dir(fallback);
@@ -117,7 +117,7 @@ static int make_directories(const struct broker *broker, char ret_text[DAEMON_TE
     return make_directory(fallback, ret_text);
 }
 
-/* ------------------------------------------------------------------------------------------------------ the socket */
+/* ------------------------------------------------------------------------------------------------------- the socket */
 
 static int bind_socket(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 {
@@ -139,7 +139,8 @@ static int bind_socket(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
                  broker->socket_path, broker->singleton.doubtful_fs);
     }
     if (broker->singleton.removed_stale) {
-        log_info(LOG_CODE_STALE_SOCKET_REMOVED, "removed the socket that a dead broker left at %s", broker->socket_path);
+        log_info(LOG_CODE_STALE_SOCKET_REMOVED, "removed the socket that a dead broker left at %s",
+                 broker->socket_path);
     }
     return 0;
 }
@@ -152,7 +153,8 @@ static void announce(const struct broker *broker)
         log_info(LOG_CODE_BROKER_SETTING, "no --instance was given: services of all instances are served");
     }
     if (config->handoff_endpoint) {
-        log_warn(LOG_CODE_BROKER_SETTING, "--handoff-endpoint is accepted but not used: connections are not handed over");
+        log_warn(LOG_CODE_BROKER_SETTING,
+                 "--handoff-endpoint is accepted but not used: connections are not handed over");
     }
     log_info(LOG_CODE_BROKER_READY, "ready on %s, instance %s, service definitions in %s", broker->socket_path,
              broker->name.text, config->definition_dir ? config->definition_dir : "no directory");

@@ -21,12 +21,12 @@ enum { DAEMON_E_FAILED = 1 }; /* the text says what */
 
 struct daemon_config {
     enum daemon_mode mode;
-    const char *socket_path;      /* NULL: the canonical one of the instance */
+    const char *socket_path; /* NULL: the canonical one of the instance */
     bool has_instance;
-    struct instance_id instance;  /* with has_instance: only its services are served */
+    struct instance_id instance; /* with has_instance: only its services are served */
     const char *definition_dir, *definition_dir_source;
-    uint64_t max_connections;     /* 0: no end */
-    uint32_t hello_rate_limit;    /* 0: none */
+    uint64_t max_connections;  /* 0: no end */
+    uint32_t hello_rate_limit; /* 0: none */
     enum backend_lifetime backend_lifetime;
     /* DAEMON_REGISTERED */
     const char *service, *version, *backend_endpoint;

@@ -2,8 +2,8 @@
 
 /*
  * Three states and one deadline that only ever moves closer. The drain knows nothing of connections and backends: it is
- * told what to do when it begins and ends, and asks whether all is quiet, when it is told to look and every 20 ms, since
- * a killed child may be the last thing that is waited for. Its end comes once, from a callback of the loop.
+ * told what to do when it begins and ends, and asks whether all is quiet, when it is told to look and every 20 ms,
+ * since a killed child may be the last thing that is waited for. Its end comes once, from a callback of the loop.
  */
 
 #include "daemon/drain.h"

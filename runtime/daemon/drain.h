@@ -16,8 +16,8 @@ enum {
 
 struct drain_config {
     struct loop *loop;
-    void (*begin)(void *owner);             /* once: refuse Hellos, cancel launches */
-    bool (*is_quiet)(void *owner);          /* nothing that was promised is unfinished */
+    void (*begin)(void *owner);               /* once: refuse Hellos, cancel launches */
+    bool (*is_quiet)(void *owner);            /* nothing that was promised is unfinished */
     void (*end)(void *owner, bool is_forced); /* once: stop; forced: something is still unfinished */
     void *owner;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One datagram for each state, from a socket made for it and never blocking: the manager's queue may be full, the manager
- * itself may be dead, and a broker goes on either way. The variable stays in the environment; children get an environment
- * of their own that does not have it.
+ * One datagram for each state, from a socket made for it and never blocking: the manager's queue may be full, the
+ * manager itself may be dead, and a broker goes on either way. The variable stays in the environment; children get an
+ * environment of their own that does not have it.
  */
 
 #include "daemon/notify.h"

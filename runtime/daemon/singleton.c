@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Who may bind a path is decided by flock() on `<path>.lock` and by nothing else; the kernel gives the lock back however
- * its holder ends, so a stale socket is told from a live one without guessing. Under the lock the path is looked at: a
- * socket of ours that refuses connections was left by a dead broker and goes, everything else stays. The bound socket is
- * remembered by device and inode, and only that one is ever unlinked again. The lock file is never removed: removing it
- * would let two brokers hold two locks of one name.
+ * Who may bind a path is decided by flock() on `<path>.lock` and by nothing else; the kernel gives the lock back
+ * however its holder ends, so a stale socket is told from a live one without guessing. Under the lock the path is
+ * looked at: a socket of ours that refuses connections was left by a dead broker and goes, everything else stays. The
+ * bound socket is remembered by device and inode, and only that one is ever unlinked again. The lock file is never
+ * removed: removing it would let two brokers hold two locks of one name.
  */
 
 #include "daemon/singleton.h"
@@ -43,7 +43,7 @@ static int fail(char ret_text[SINGLETON_TEXT_MAX], int code, const char *format,
     return code;
 }
 
-/* -------------------------------------------------------------------------------------------------------- the path */
+/* --------------------------------------------------------------------------------------------------------- the path */
 
 static int set_path(struct singleton *singleton, const char *path, char ret_text[SINGLETON_TEXT_MAX])
 {
@@ -61,7 +61,7 @@ static int set_path(struct singleton *singleton, const char *path, char ret_text
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------- the directory */
+/* ---------------------------------------------------------------------------------------------------- the directory */
 
 static int open_canonical(struct singleton *singleton, const char *directory, char ret_text[SINGLETON_TEXT_MAX])
 {
@@ -131,14 +131,14 @@ static int open_directory(struct singleton *singleton, const struct singleton_co
     }
     if (kind == FS_UNFIT) {
         return fail(ret_text, SINGLETON_E_DIRECTORY,
-                    "the directory %s is on a file system (%s) on which locks do not hold: choose a local one", directory,
-                    fs_name);
+                    "the directory %s is on a file system (%s) on which locks do not hold: choose a local one",
+                    directory, fs_name);
     }
     singleton->doubtful_fs = kind == FS_DOUBTFUL ? fs_name : NULL;
     return 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------- the lock */
+/* --------------------------------------------------------------------------------------------------------- the lock */
 
 /* One attempt. 0; -EWOULDBLOCK: held; -ESTALE: the file was replaced under us, try again; other errors. */
 static int try_lock(struct singleton *singleton, const char *lock_name)
@@ -147,7 +147,8 @@ static int try_lock(struct singleton *singleton, const char *lock_name)
     struct stat opened, named;
     int r;
 
-    fd = sys_openat(singleton->dir_fd, lock_name, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    fd = sys_openat(singleton->dir_fd, lock_name, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+                    0600);
     if (fd < 0) {
         return fd;
     }
@@ -200,7 +201,7 @@ static int take_lock(struct singleton *singleton, nsec_t patience_nsec, char ret
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ the socket */
+/* ------------------------------------------------------------------------------------------------------- the socket */
 
 static void set_address(const struct singleton *singleton, struct sockaddr_un *ret)
 {
@@ -234,7 +235,8 @@ static int clear_path(struct singleton *singleton, char ret_text[SINGLETON_TEXT_
         return fail(ret_text, SINGLETON_E_FAILED, "cannot look at %s: %s", singleton->path, strerror(-r));
     }
     if (!S_ISSOCK(st.st_mode)) {
-        return fail(ret_text, SINGLETON_E_FOREIGN, "%s exists and is not a socket, it was not touched", singleton->path);
+        return fail(ret_text, SINGLETON_E_FOREIGN, "%s exists and is not a socket, it was not touched",
+                    singleton->path);
     }
     if (st.st_uid != sys_geteuid()) {
         return fail(ret_text, SINGLETON_E_FOREIGN, "the socket %s belongs to uid %u, it was not touched",
@@ -249,7 +251,8 @@ static int clear_path(struct singleton *singleton, char ret_text[SINGLETON_TEXT_
                     singleton->path);
     }
     if (r == -EACCES || r == -EPERM) {
-        return fail(ret_text, SINGLETON_E_FAILED, "no permission to connect to %s, it was not touched", singleton->path);
+        return fail(ret_text, SINGLETON_E_FAILED, "no permission to connect to %s, it was not touched",
+                    singleton->path);
     }
     if (r != -ECONNREFUSED) {
         return fail(ret_text, SINGLETON_E_BUSY, "the socket %s may be in use (%s), it was not touched", singleton->path,
@@ -257,7 +260,8 @@ static int clear_path(struct singleton *singleton, char ret_text[SINGLETON_TEXT_
     }
     r = sys_unlinkat(singleton->dir_fd, singleton->name, 0);
     if (r < 0 && r != -ENOENT) {
-        return fail(ret_text, SINGLETON_E_FAILED, "cannot remove the stale socket %s: %s", singleton->path, strerror(-r));
+        return fail(ret_text, SINGLETON_E_FAILED, "cannot remove the stale socket %s: %s", singleton->path,
+                    strerror(-r));
     }
     singleton->removed_stale = true;
     return 0;

@@ -24,14 +24,14 @@ enum { SINGLETON_TEXT_MAX = 1024 };
 
 /* Zeroed memory is none; singleton_deinit() accepts it. */
 struct singleton {
-    bool is_open;       /* the members below mean something */
-    int dir_fd;         /* of the socket's directory */
-    int lock_fd;        /* held for life */
-    int socket_fd;      /* listening */
-    char path[108];     /* as given */
-    const char *name;   /* its last component, in `path` */
+    bool is_open;     /* the members below mean something */
+    int dir_fd;       /* of the socket's directory */
+    int lock_fd;      /* held for life */
+    int socket_fd;    /* listening */
+    char path[108];   /* as given */
+    const char *name; /* its last component, in `path` */
     bool is_bound;
-    dev_t dev;          /* of the socket that we bound */
+    dev_t dev; /* of the socket that we bound */
     ino_t ino;
     /* for the log */
     bool removed_stale, narrowed_directory;

@@ -46,9 +46,10 @@ int startup_check_ids(uid_t ruid, uid_t euid, const char *allow, char ret_text[S
         return STARTUP_E_REFUSED;
     }
     if (ruid != euid) {
-        snprintf(ret_text, STARTUP_TEXT_MAX,
-                 "running-process-broker-v1 refuses to run with real uid %u and effective uid %u: they must be the same",
-                 ruid, euid);
+        snprintf(
+            ret_text, STARTUP_TEXT_MAX,
+            "running-process-broker-v1 refuses to run with real uid %u and effective uid %u: they must be the same",
+            ruid, euid);
         return STARTUP_E_REFUSED;
     }
     return 0;

@@ -47,5 +47,5 @@ int startup_make_crash_dir(char ret_text[STARTUP_TEXT_MAX]);
 /* Makes every missing level of @path at 0700. 0 or a negative errno; -ENOTDIR when something else is there. */
 int startup_make_levels(const char *path);
 
-/* Descriptors 0 to 2 are open afterwards (on /dev/null where they were not), so that no other file gets their numbers. */
+/* Descriptors 0 to 2 are open afterwards, on /dev/null where they were not: no other file gets their numbers. */
 int startup_open_standard_fds(void);

@@ -23,7 +23,7 @@ struct admin_facts {
     bool is_accepting; /* Hellos are taken: running, and not demoted */
     bool is_demoted;   /* fd pressure */
     uint64_t connections_open;
-    uint64_t unix_msec;    /* wall clock */
+    uint64_t unix_msec; /* wall clock */
     nsec_t uptime_nsec;
 };
 
@@ -40,7 +40,7 @@ struct admin {
 /* A reply. Freed by admin_reply_deinit(). */
 struct admin_reply {
     RunningProcess__Broker__V1__AdminReplyKind kind;
-    char *body;               /* owned; UTF-8 */
+    char *body; /* owned; UTF-8 */
     uint32_t exit_code;
     const char *content_type; /* static */
     bool is_shutdown;         /* the ack of a shutdown: once it is written, the broker is to drain */

@@ -45,12 +45,14 @@ static bool reals_survive(const json_t *value, int digits, int depth)
     if (depth == DEPTH_MAX) {
         return true;
     }
-    json_array_foreach (value, i, member) {
+    json_array_foreach(value, i, member)
+    {
         if (!reals_survive(member, digits, depth + 1)) {
             return false;
         }
     }
-    json_object_foreach (unconst, key, member) {
+    json_object_foreach(unconst, key, member)
+    {
         if (!reals_survive(member, digits, depth + 1)) {
             return false;
         }
@@ -168,12 +170,14 @@ json_t *admin_inode_row_from(const struct admin_inodes *inodes)
     if (!inodes->total) {
         return json_pack("{s:s, s:b}", "detail", "inode accounting not applicable on this filesystem", "supported", 0);
     }
+    /* clang-format off */
     return json_pack("{s:I, s:I, s:I, s:b, s:f}",
                      "inodes_free", (json_int_t)inodes->free,
                      "inodes_total", (json_int_t)inodes->total,
                      "inodes_used", (json_int_t)used,
                      "supported", 1,
                      "used_ratio", (double)used / (double)inodes->total);
+    /* clang-format on */
 }
 
 json_t *admin_inode_row(const char *path)

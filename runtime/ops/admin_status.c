@@ -30,6 +30,7 @@ struct status_rows {
 
 static json_t *row_json(const struct backend_row *row)
 {
+    /* clang-format off */
     return json_pack("{s:o, s:I, s:I, s:s, s:s, s:s}",
                      "backend_pipe", admin_document_string(row->endpoint_path),
                      "last_active_unix_ms", (json_int_t)row->last_active_unix_ms,
@@ -37,6 +38,7 @@ static json_t *row_json(const struct backend_row *row)
                      "service_name", row->key->service,
                      "service_version", row->key->version,
                      "state", row->state);
+    /* clang-format on */
 }
 
 static void add_row(const struct backend_row *row, void *userdata)
@@ -105,6 +107,7 @@ int admin_status_print(const struct admin *admin, const struct admin_facts *fact
     char state_dir[PATH_MAX];
     json_t *document;
 
+    /* clang-format off */
     document = json_pack("{s:b, s:o, s:s, s:I, s:s, s:I, s:{s:b}, s:I, s:o, s:i, s:f}",
                          "accepting_hello", facts->is_accepting,
                          "backends", backend_rows(admin),
@@ -117,5 +120,6 @@ int admin_status_print(const struct admin *admin, const struct admin_facts *fact
                          "inode_pressure", admin_inode_row(admin_state_dir(state_dir, sizeof(state_dir))),
                          "schema_version", 1,
                          "uptime_seconds", (double)facts->uptime_nsec / 1e9);
+    /* clang-format on */
     return error_trace(admin_document_print(document, ret_text));
 }

@@ -13,7 +13,7 @@ struct fake_broker {
     pthread_t thread;
     const uint8_t *reply; /* borrowed */
     size_t reply_size;
-    int hush_fd;          /* write end: closed to end a broker that never answers; -1: it answers */
+    int hush_fd; /* write end: closed to end a broker that never answers; -1: it answers */
     int hush_read_fd;
     uint8_t request[70000];
     size_t request_size;

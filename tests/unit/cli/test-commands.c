@@ -72,8 +72,9 @@ static size_t from_hex(const char *hex, uint8_t *ret)
 
 static const char ok_reply[] =
     "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
-static const char not_ready_reply[] = "01 26 00 00 00 08 01 10 01 18 81 DA 02 22 1A 12 0A 6E 6F 74 20 72 65 61 64 79 0A "
-                                      "18 01 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
+static const char not_ready_reply[] =
+    "01 26 00 00 00 08 01 10 01 18 81 DA 02 22 1A 12 0A 6E 6F 74 20 72 65 61 64 79 0A "
+    "18 01 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
 static const char unsupported_reply[] =
     "01 33 00 00 00 08 01 10 01 18 81 DA 02 22 27 12 17 75 6E 73 75 70 70 6F 72 74 65 64 20 61 64 6D 69 6E 20 76 65 72 "
     "62 0A 18 02 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
@@ -102,7 +103,8 @@ static void test_requests(void)
 {
     check_wire(ARGV("healthz"), "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01", ok_reply, 0, "ok\n");
     check_wire(ARGV("readyz"), "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 05 28 01", not_ready_reply, 1, "not ready\n");
-    check_wire(ARGV("status", "--json"), "01 0E 00 00 00 08 01 18 81 DA 02 22 04 08 01 10 01 28 01", ok_reply, 0, "ok\n");
+    check_wire(ARGV("status", "--json"), "01 0E 00 00 00 08 01 18 81 DA 02 22 04 08 01 10 01 28 01", ok_reply, 0,
+               "ok\n");
     check_wire(ARGV("status"), "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 01 28 01", ok_reply, 0, "ok\n");
     check_wire(ARGV("metrics"), "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 09 28 01", unsupported_reply, 2,
                "unsupported admin verb\n");
@@ -119,9 +121,8 @@ static void test_requests(void)
                "01 1D 00 00 00 08 01 18 81 DA 02 22 13 08 08 10 01 22 0D 62 75 6E 64 6C 65 2E 74 61 72 2E 67 7A 28 01",
                unsupported_reply, 2, "unsupported admin verb\n");
     /* a broker that is too old for the verb: nothing is waited for */
-    check_wire(ARGV("shutdown", "--deadline-ms", "5000"),
-               "01 0F 00 00 00 08 01 18 81 DA 02 22 05 08 15 28 88 27 28 01", unsupported_reply, 2,
-               "unsupported admin verb\n");
+    check_wire(ARGV("shutdown", "--deadline-ms", "5000"), "01 0F 00 00 00 08 01 18 81 DA 02 22 05 08 15 28 88 27 28 01",
+               unsupported_reply, 2, "unsupported admin verb\n");
     check_wire(ARGV("shutdown"), "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 15 28 01", unsupported_reply, 2,
                "unsupported admin verb\n");
 }
@@ -258,13 +259,15 @@ static void test_nobody_there(void)
 
     snprintf(path, sizeof(path), "%s/none.sock", dir);
     snprintf(err, sizeof(err),
-             "admin request to \"%s\" failed: failed to connect to broker: No such file or directory (os error 2)\n", path);
+             "admin request to \"%s\" failed: failed to connect to broker: No such file or directory (os error 2)\n",
+             path);
     check_run(ARGV("healthz", "--socket", path), 1, "", err);
     setenv("RUNNING_PROCESS_BROKER_V1_SOCKET", path, 1);
     check_run(ARGV("readyz"), 1, "", err);
     /* an option beats the variable */
-    snprintf(err, sizeof(err),
-             "admin request to \"/none\" failed: failed to connect to broker: No such file or directory (os error 2)\n");
+    snprintf(
+        err, sizeof(err),
+        "admin request to \"/none\" failed: failed to connect to broker: No such file or directory (os error 2)\n");
     check_run(ARGV("readyz", "--socket", "/none"), 1, "", err);
     setenv("RUNNING_PROCESS_BROKER_V1_SOCKET", "", 1); /* is not set */
     setenv("XDG_RUNTIME_DIR", dir, 1);
@@ -287,10 +290,12 @@ static void test_local(void)
 
     check_run(ARGV("healthz", "--local"), 0, "ok\n", "");
     check_run(ARGV("readyz", "--local"), 1, "not ready\n", "");
-    check_run(ARGV("status", "--local", "--socket", "/none"), 0, "broker_instance: local\naccepting_hello: false\n", "");
+    check_run(ARGV("status", "--local", "--socket", "/none"), 0, "broker_instance: local\naccepting_hello: false\n",
+              "");
     run(ARGV("status", "--local", "--json"), &outcome);
     check_int(outcome.status, 0);
-    check(!strncmp(outcome.out, "{\"accepting_hello\":false,\"backends\":[],\"broker_instance\":\"local\",\"broker_pid\":", 77));
+    check(!strncmp(outcome.out,
+                   "{\"accepting_hello\":false,\"backends\":[],\"broker_instance\":\"local\",\"broker_pid\":", 77));
     check(strstr(outcome.out, "\"connections_open\":0,\"fd_pressure\":{\"demoted\":false},") != NULL);
     check(strstr(outcome.out, "\"uptime_seconds\":0.0}\n") != NULL);
     outcome_deinit(&outcome);
@@ -310,8 +315,8 @@ static void pack_hello_reply(struct buffer *buffer, HelloReply *reply)
 {
     Frame frame;
 
-    envelope_response(&frame, LANE_CONTROL, &(struct envelope_echo){.request_id = 1, .traceparent = "", .tracestate = ""},
-                      (struct slice){0});
+    envelope_response(&frame, LANE_CONTROL,
+                      &(struct envelope_echo){.request_id = 1, .traceparent = "", .tracestate = ""}, (struct slice){0});
     check_int(envelope_pack_message(buffer, &frame, MESSAGE_OF(reply)), 0);
 }
 
@@ -382,8 +387,9 @@ static void test_hello_refused(void)
     message_init(MESSAGE_HELLO_REPLY, &reply);
     reply.result_case = RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_REFUSED;
     reply.refused = &refused;
-    check_hello(&reply, false, 1,
-                "refused: wanted_version is below min_version (ERROR_VERSION_BLOCKED, code 8); try again in 30000 ms\n");
+    check_hello(
+        &reply, false, 1,
+        "refused: wanted_version is below min_version (ERROR_VERSION_BLOCKED, code 8); try again in 30000 ms\n");
     check_hello(&reply, true, 1,
                 "{\"code\":8,\"code_name\":\"ERROR_VERSION_BLOCKED\",\"daemon_max_protocol\":1,"
                 "\"daemon_min_protocol\":1,\"details\":{},\"reason\":\"wanted_version is below min_version\","
@@ -433,7 +439,7 @@ static void test_hello_finds_the_instance(void)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ endpoint and serve */
+/* ----------------------------------------------------------------------------------------------- endpoint and serve */
 
 static void test_endpoint(void)
 {
@@ -482,7 +488,8 @@ static void test_serve_usage(void)
               "--max-connections must be greater than zero\n");
     check_run(ARGV("--serve-launch", "/s", "--max-connections", "-1"), 2, "",
               "--max-connections must be a positive integer, got \"-1\"\n");
-    check_run(ARGV("serve", "--max-connections", ""), 2, "", "--max-connections must be a positive integer, got \"\"\n");
+    check_run(ARGV("serve", "--max-connections", ""), 2, "",
+              "--max-connections must be a positive integer, got \"\"\n");
     check_run(ARGV("serve", "--backend-lifetime", "forever"), 2, "",
               "--backend-lifetime must be bound or detached; got \"forever\"\n");
     check_run(ARGV("serve", "--instance", "mine"), 2, "",
@@ -493,9 +500,11 @@ static void test_serve_usage(void)
 
 CHECK_PROGRAM("cli/commands", {"what is asked, byte for byte", test_requests},
               {"bodies end in a line, exit codes are relayed", test_bodies_and_exit_codes},
-              {"frames that are no answer", test_unexpected_frames}, {"replies that do not decode", test_broken_replies},
-              {"a broker that says nothing", test_silence}, {"nobody listens", test_nobody_there},
-              {"--local asks nobody", test_local}, {"--deadline-ms", test_deadline_option},
-              {"hello negotiated", test_hello_negotiated}, {"hello refused", test_hello_refused},
+              {"frames that are no answer", test_unexpected_frames},
+              {"replies that do not decode", test_broken_replies}, {"a broker that says nothing", test_silence},
+              {"nobody listens", test_nobody_there}, {"--local asks nobody", test_local},
+              {"--deadline-ms", test_deadline_option}, {"hello negotiated", test_hello_negotiated},
+              {"hello refused", test_hello_refused},
               {"hello asks the broker of the service's instance", test_hello_finds_the_instance},
-              {"endpoint prints the canonical paths", test_endpoint}, {"usage errors of the serve modes", test_serve_usage})
+              {"endpoint prints the canonical paths", test_endpoint},
+              {"usage errors of the serve modes", test_serve_usage})

@@ -173,7 +173,7 @@ static void test_operands(void)
 
 static void test_every_admin_command_knows_json(void)
 {
-    static const char *const names[] = {"status", "healthz", "readyz",  "shutdown",       "dump",
+    static const char *const names[] = {"status", "healthz", "readyz",   "shutdown",       "dump",
                                         "config", "metrics", "diagnose", "list-instances", "backend-health"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

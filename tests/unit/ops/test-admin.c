@@ -296,8 +296,7 @@ static void test_numbers(void)
     check_document(json_pack("{s:f}", "x", 0.1), "{\"x\":0.1}");
     check_document(json_pack("{s:f}", "x", 12.345678901), "{\"x\":12.345678901}");
     /* 15 digits do not tell this one from its neighbour, 16 do; all reals of a document share the number */
-    check_document(json_pack("{s:f, s:f}", "x", 0.1, "y", 0.9007199254740993),
-                   "{\"x\":0.1,\"y\":0.9007199254740993}");
+    check_document(json_pack("{s:f, s:f}", "x", 0.1, "y", 0.9007199254740993), "{\"x\":0.1,\"y\":0.9007199254740993}");
     check_document(json_pack("{s:[f]}", "x", 1.0 / 3), "{\"x\":[0.3333333333333333]}");
     check_document(json_pack("{s:f}", "x", 0.30000000000000004), "{\"x\":0.30000000000000004}");
     check_document(json_pack("{s:f}", "x", 1e-6), "{\"x\":1e-6}");
