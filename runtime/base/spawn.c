@@ -5,8 +5,8 @@
  * posix_spawn() would stop the loop until the exec is through, and a parent-death signal follows the forking thread.
  * Between fork and exec the child makes only async-signal-safe calls on memory that was ready before, because another
  * thread may have held a lock at the fork. A failure on that way travels as 4 bytes through a CLOEXEC pipe, whose end
- * of file is the proof of the exec. The pidfd is taken while nobody can have reaped the child, so it cannot name a
- * stranger. It waits for nothing.
+ * of file is the proof of the exec. The pidfd comes with the fork itself, so it cannot name a stranger and there is no
+ * child without one. It waits for nothing.
  */
 
 #include "base/spawn.h"
@@ -185,19 +185,11 @@ static int prepare(struct child *child, const struct sys_spawn *spawn)
     return 0;
 }
 
-static void abandon(pid_t pid)
-{
-    siginfo_t info;
-
-    (void)sys_kill(pid, SIGKILL);
-    (void)sys_waitid(P_PID, (id_t)pid, &info, WEXITED);
-}
-
 int sys_spawn(const struct sys_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, int *ret_exec_pipe)
 {
     _cleanup_close_ int read_end = -1, write_end = -1;
     struct child child;
-    int fds[2], pidfd, r;
+    int fds[2], pidfd = -1, r;
     pid_t pid;
 
     r = prepare(&child, spawn);
@@ -211,17 +203,12 @@ int sys_spawn(const struct sys_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, int
     read_end = fds[0];
     write_end = fds[1];
     child.exec_pipe = write_end;
-    pid = fork();
+    pid = sys_fork_pidfd(&pidfd);
     if (pid < 0) {
-        return error_origin(-errno);
+        return error_origin(pid);
     }
     if (pid == 0) {
         run_child(&child);
-    }
-    pidfd = sys_pidfd_open(pid, 0);
-    if (pidfd < 0) {
-        abandon(pid);
-        return error_origin(pidfd);
     }
     *ret_pid = pid;
     *ret_pidfd = pidfd;

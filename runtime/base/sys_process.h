@@ -57,6 +57,22 @@ static inline pid_t sys_getsid(pid_t pid)
     SYS_ONCE(pid_t, getsid(pid));
 }
 
+/* fork() with the child's pidfd (CLOEXEC) in the same breath. Like fork() it returns twice; 0 in the child. No handlers of
+ * pthread_atfork() run, so the child may only make async-signal-safe calls. Kernel 5.2. */
+static inline pid_t sys_fork_pidfd(int *ret_pidfd)
+{
+    int pidfd = -1;
+    long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+
+    if (pid < 0) {
+        return (pid_t)-errno;
+    }
+    if (pid > 0) {
+        *ret_pidfd = pidfd;
+    }
+    return (pid_t)pid;
+}
+
 /* A descriptor (CLOEXEC) that names the process until closed, whatever happens to its number. -ESRCH when there is
  * none. */
 static inline int sys_pidfd_open(pid_t pid, unsigned int flags)

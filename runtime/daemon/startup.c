@@ -59,8 +59,8 @@ int startup_judge_kernel(int pidfd_result, int close_range_result, char ret_text
 {
     const char *missing = NULL;
 
-    if (pidfd_result == -ENOSYS) {
-        missing = "pidfd_open()";
+    if (pidfd_result == -EINVAL) {
+        missing = "waitid() by pidfd";
     } else if (close_range_result == -ENOSYS || close_range_result == -EINVAL) {
         missing = "close_range() with CLOSE_RANGE_CLOEXEC";
     }
@@ -73,10 +73,11 @@ int startup_judge_kernel(int pidfd_result, int close_range_result, char ret_text
 
 int startup_check_kernel(char ret_text[STARTUP_TEXT_MAX])
 {
-    _cleanup_close_ int pidfd = sys_pidfd_open(sys_getpid(), 0);
-    int r = sys_close_range(UINT_MAX, UINT_MAX, CLOSE_RANGE_CLOEXEC); /* no descriptor has that number */
+    siginfo_t info;
+    int by_pidfd = sys_waitid(P_PIDFD, INT_MAX, &info, WEXITED | WNOHANG);        /* no descriptor has that number … */
+    int close_range = sys_close_range(UINT_MAX, UINT_MAX, CLOSE_RANGE_CLOEXEC); /* … nor that one */
 
-    return startup_judge_kernel(pidfd, r, ret_text);
+    return startup_judge_kernel(by_pidfd, close_range, ret_text);
 }
 
 int startup_set_limits(struct startup_limits *ret_limits)

@@ -17,7 +17,7 @@ enum { STARTUP_E_REFUSED = 1 }; /* the text says why */
  */
 int startup_check_ids(uid_t ruid, uid_t euid, const char *allow, char ret_text[STARTUP_TEXT_MAX]);
 
-/* pidfd_open() and close_range(CLOSE_RANGE_CLOEXEC) are there (Linux 5.11): 0, or STARTUP_E_REFUSED. */
+/* pidfds and close_range(CLOSE_RANGE_CLOEXEC) are there (Linux 5.11): 0, or STARTUP_E_REFUSED. */
 int startup_check_kernel(char ret_text[STARTUP_TEXT_MAX]);
 
 /* The verdict on what those two system calls returned. */
