@@ -2,8 +2,8 @@
 
 /*
  * The listener: one accept each time it is readable. Whether it is looked at at all is derived from what is true now:
- * not while descriptors rest, not while an error backs off, not when the total is reached and nobody may be evicted, not
- * when enough have come. No failure of accept ends the broker.
+ * not while descriptors rest, not while an error backs off, not when the total is reached and nobody may be evicted,
+ * not when enough have come. No failure of accept ends the broker.
  */
 
 #include <errno.h>
@@ -85,8 +85,7 @@ static int accept_one(struct control *control)
 static void back_off(struct control *control)
 {
     control->is_backing_off = true;
-    loop_timer_set(&control->backoff,
-                   nsec_add(loop_now(control->config.loop), nsec_from_msec(CONTROL_BACKOFF_MSEC)));
+    loop_timer_set(&control->backoff, nsec_add(loop_now(control->config.loop), nsec_from_msec(CONTROL_BACKOFF_MSEC)));
 }
 
 static void backoff_due(void *owner)

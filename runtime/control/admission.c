@@ -70,7 +70,8 @@ static struct admission_peer *find_peer(struct admission *admission, uint64_t ke
 {
     struct admission_peer *peer;
 
-    LIST_FOREACH(peer, bucket_of(admission, key), in_bucket) {
+    LIST_FOREACH(peer, bucket_of(admission, key), in_bucket)
+    {
         if (peer->key == key) {
             return peer;
         }

@@ -39,7 +39,7 @@ struct admission {
     uint32_t per_peer_max;
     struct admission_peers *buckets;
     struct admission_peers *ranks; /* peers with unfinished connections by the number of all their connections */
-    uint32_t top_rank; /* none above it is occupied */
+    uint32_t top_rank;             /* none above it is occupied */
     struct admission_tickets lingering;
     struct admission_peers spare;
     uint32_t n_spare;

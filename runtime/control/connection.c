@@ -3,7 +3,8 @@
 /*
  * The life of one connection around its request: who is at the other end, how long everything may take, and the one
  * place where it ends, with a reason. Connections are pooled, and until a peer has passed the policy nothing but its
- * descriptor is held. Whatever waits is named by the ticket of the unfinished work, so what comes too late does nothing.
+ * descriptor is held. Whatever waits is named by the ticket of the unfinished work, so what comes too late does
+ * nothing.
  */
 
 #include "control/connection.h"
@@ -193,8 +194,7 @@ static nsec_t not_past_deadline(const struct connection *connection, nsec_t when
 nsec_t connection_stall_due(const struct connection *connection, nsec_t now)
 {
     (void)now;
-    return not_past_deadline(connection,
-                             nsec_add(connection->progress_nsec, nsec_from_msec(CONTROL_STALL_MSEC)));
+    return not_past_deadline(connection, nsec_add(connection->progress_nsec, nsec_from_msec(CONTROL_STALL_MSEC)));
 }
 
 nsec_t connection_linger_due(const struct connection *connection, nsec_t now)
@@ -225,8 +225,7 @@ static const struct reason reasons[CONNECTION_CLOSE_MAX] = {
     [CONNECTION_CLOSE_REFUSED] = {LOG_DEBUG, LOG_CODE_CONNECTION_CLOSED, NULL, "refused"},
     [CONNECTION_CLOSE_LOST] = {LOG_DEBUG, LOG_CODE_CONNECTION_CLOSED, "the client hung up", "the client hung up"},
     [CONNECTION_CLOSE_DEADLINE] = {LOG_DEBUG, LOG_CODE_CONNECTION_TIMED_OUT, "timed out", "timed out"},
-    [CONNECTION_CLOSE_STALLED] = {LOG_DEBUG, LOG_CODE_CONNECTION_TIMED_OUT, "timed out",
-                                  "the client stopped reading"},
+    [CONNECTION_CLOSE_STALLED] = {LOG_DEBUG, LOG_CODE_CONNECTION_TIMED_OUT, "timed out", "the client stopped reading"},
     [CONNECTION_CLOSE_SHUTDOWN] = {LOG_INFO, LOG_CODE_CONNECTION_CLOSED, "the broker was stopped",
                                    "cut off by the end of the broker"},
     [CONNECTION_CLOSE_PEER_POLICY] = {LOG_WARN, LOG_CODE_SECURITY_VIOLATION, "credential policy refused", NULL},
@@ -234,8 +233,7 @@ static const struct reason reasons[CONNECTION_CLOSE_MAX] = {
                                        "peer credentials could not be read"},
     [CONNECTION_CLOSE_PEER_CAP] = {LOG_WARN, LOG_CODE_CONNECTION_EVICTED, "too many connections of one process",
                                    "too many connections of one process, all of them waiting"},
-    [CONNECTION_CLOSE_EVICTED] = {LOG_WARN, LOG_CODE_CONNECTION_EVICTED, "closed to make room",
-                                  "closed to make room"},
+    [CONNECTION_CLOSE_EVICTED] = {LOG_WARN, LOG_CODE_CONNECTION_EVICTED, "closed to make room", "closed to make room"},
     [CONNECTION_CLOSE_MEMORY] = {LOG_ERROR, LOG_CODE_OUT_OF_MEMORY, "out of memory", "out of memory"},
     [CONNECTION_CLOSE_BAD_ADMIN] = {LOG_DEBUG, LOG_CODE_CONNECTION_CLOSED, "malformed admin request",
                                     "malformed admin request"},

@@ -24,9 +24,9 @@ static int set_up(struct control *control)
     const struct control_config *config = &control->config;
     int r;
 
-    control->timeout_nsec = nsec_from_msec(
-        config->request_timeout_msec != 0 ? config->request_timeout_msec
-                                          : env_msec("RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS", TIMEOUT_MSEC));
+    control->timeout_nsec = nsec_from_msec(config->request_timeout_msec != 0
+                                               ? config->request_timeout_msec
+                                               : env_msec("RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS", TIMEOUT_MSEC));
     LIST_INIT(&control->open);
     LIST_INIT(&control->spare);
     pool_init(&control->pool, config->buffers_max != 0 ? config->buffers_max : BUFFERS_MAX);
@@ -114,7 +114,8 @@ void control_evict_biggest(struct control *control)
 {
     struct connection *connection, *biggest = NULL;
 
-    LIST_FOREACH(connection, &control->open, link) {
+    LIST_FOREACH(connection, &control->open, link)
+    {
         if (is_evictable(connection) && (biggest == NULL || held(connection) > held(biggest))) {
             biggest = connection;
         }
@@ -178,7 +179,7 @@ void control_failed(struct control *control, const char *error)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- the daemon's side */
+/* ------------------------------------------------------------------------------------------------- for the daemon */
 
 void control_drain(struct control *control)
 {
@@ -197,7 +198,8 @@ void control_cut_off(struct control *control)
     struct connection *connection;
 
     control->is_closed = true;
-    LIST_FOREACH(connection, &control->open, link) {
+    LIST_FOREACH(connection, &control->open, link)
+    {
         connection_raise(connection, CONNECTION_EVENT_CUT_OFF);
     }
     control_changed(control);

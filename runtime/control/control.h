@@ -22,20 +22,20 @@ struct control;
 struct control_config {
     struct loop *loop;
     struct fsm_world *world;
-    int listener_fd;              /* borrowed: the daemon closes it after control_deinit(); nonblocking or not */
-    const char *socket_path;      /* borrowed; for log lines */
-    struct hello *hello;          /* borrowed */
-    const struct admin *admin;    /* borrowed; may be NULL with hello_only */
-    uid_t owner_uid;              /* whom the policy lets in */
-    bool any_peer;                /* no uid policy */
-    bool hello_only;              /* admin frames are a bad Hello lane, and the header's cap is 64 KiB (--serve-once) */
-    bool names_socket_in_drops;   /* registered mode's form of log line L2 */
-    uint64_t max_connections;     /* stop accepting after so many (spec 01 section 11.1); 0: never */
-    uint64_t nofile_limit;        /* soft RLIMIT_NOFILE now in force; 0: asked from the kernel */
-    size_t connections_max;       /* 0: 4096 (decision 9c); tests lower it */
-    size_t connections_per_pid;   /* 0: 1024 */
-    size_t buffers_max;           /* bytes of all buffers, 0: 32 MiB */
-    msec_t request_timeout_msec;  /* 0: RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS, else 30 s */
+    int listener_fd;             /* borrowed until control_free(); nonblocking */
+    const char *socket_path;     /* borrowed; for log lines */
+    struct hello *hello;         /* borrowed */
+    const struct admin *admin;   /* borrowed; may be NULL with hello_only */
+    uid_t owner_uid;             /* whom the policy lets in */
+    bool any_peer;               /* no uid policy */
+    bool hello_only;             /* admin frames are a bad Hello lane, and the header's cap is 64 KiB (--serve-once) */
+    bool names_socket_in_drops;  /* registered mode's form of log line L2 */
+    uint64_t max_connections;    /* stop accepting after so many (spec 01 section 11.1); 0: never */
+    uint64_t nofile_limit;       /* soft RLIMIT_NOFILE now in force; 0: asked from the kernel */
+    size_t connections_max;      /* 0: 4096 (decision 9c); tests lower it */
+    size_t connections_per_pid;  /* 0: 1024 */
+    size_t buffers_max;          /* bytes of all buffers, 0: 32 MiB */
+    msec_t request_timeout_msec; /* 0: RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS, else 30 s */
     /* max_connections have come and the last of them has ended; called once, from the loop */
     void (*finished)(void *owner);
     /* the ack of an admin shutdown was written; drain_ms as the client sent it (0: none given) */
@@ -46,8 +46,8 @@ struct control_config {
 };
 
 struct control_counters {
-    uint64_t accepted;       /* by accept, dropped peers included */
-    uint64_t dropped_peers;  /* uid policy, unreadable credentials, a pid at its own cap */
+    uint64_t accepted;      /* by accept, dropped peers included */
+    uint64_t dropped_peers; /* uid policy, unreadable credentials, a pid at its own cap */
     uint64_t evicted;
     uint64_t refused_frames; /* framing refusals, spec 01 section 1.4 */
     uint64_t refused_admin;  /* admin frames that got no reply */
@@ -59,7 +59,7 @@ struct control_counters {
 /* Allocates; starts accepting with the next turn of the loop. The loop and the world must outlive it. 0 or -errno. */
 int control_new(const struct control_config *config, struct control **ret_control);
 
-/* Closes every connection without further ado and stops listening. Accepts NULL. Not to be called from its callbacks. */
+/* Closes every connection without a word and stops listening. Accepts NULL. Not to be called from its callbacks. */
 struct control *control_free(struct control *control);
 
 /* New Hellos are refused from here on (hello_set_draining()); drained() follows when every request is answered. */

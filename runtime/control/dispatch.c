@@ -2,8 +2,9 @@
 
 /*
  * A complete frame, or the lack of one, becomes a reply: framing refusals, the split between admin and Hello, size and
- * descriptors (spec 01 section 11.3), then hello/ or ops/admin answers. What is decoded lives in one arena that is empty
- * again when the step is over, so the reply is packed before that. An admin frame with any fault gets no reply at all.
+ * descriptors (spec 01 section 11.3), then hello/ or ops/admin answers. What is decoded lives in one arena that is
+ * empty again when the step is over, so the reply is packed before that. An admin frame with any fault gets no reply at
+ * all.
  */
 
 #include <inttypes.h>
@@ -75,9 +76,7 @@ void connection_refuse(struct connection *connection, enum connection_refuse_arg
 /* Closed without a reply; the line and the counter are all that tells of it (decision 9d). */
 static enum connection_event refuse_admin(struct connection *connection, const char *text)
 {
-    log_event(&(struct log_record){.level = LOG_WARN,
-                                   .code = LOG_CODE_ADMIN_REFUSED,
-                                   .peer_pid = connection->peer.pid},
+    log_event(&(struct log_record){.level = LOG_WARN, .code = LOG_CODE_ADMIN_REFUSED, .peer_pid = connection->peer.pid},
               "%s", text);
     return CONNECTION_EVENT_UNANSWERABLE;
 }

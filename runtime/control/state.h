@@ -15,11 +15,11 @@
 #include "wire/message.h"
 
 enum {
-    CONTROL_SPARE_MAX = 16,               /* connection objects at hand */
-    CONTROL_READ_MAX = 65536,             /* bytes read from one connection in a turn */
+    CONTROL_SPARE_MAX = 16,   /* connection objects at hand */
+    CONTROL_READ_MAX = 65536, /* bytes read from one connection in a turn */
     CONTROL_STALL_MSEC = 5000,
     CONTROL_LINGER_MSEC = 100,
-    CONTROL_DISCARD_MAX = 65536,          /* bytes thrown away while lingering */
+    CONTROL_DISCARD_MAX = 65536, /* bytes thrown away while lingering */
     CONTROL_PATIENCE_MSEC = BACKENDS_PATIENCE_MS,
     CONTROL_BACKOFF_MSEC = 50,
 };
@@ -32,21 +32,21 @@ struct control {
     struct connections open;
     struct connections spare;
     uint32_t n_spare, n_open;
-    uint32_t n_owed;           /* complete requests without an answer */
+    uint32_t n_owed; /* complete requests without an answer */
     struct admission admission;
     struct pool pool;
-    struct arena arena;        /* for what is decoded during one step */
-    uint8_t *scratch;          /* CONTROL_READ_MAX bytes that nobody wants to keep */
+    struct arena arena; /* for what is decoded during one step */
+    uint8_t *scratch;   /* CONTROL_READ_MAX bytes that nobody wants to keep */
     struct fd_pressure pressure;
     struct loop_io listener;
     struct loop_timer backoff; /* after an accept error that may pass */
     bool is_backing_off;
-    bool is_closed;            /* no more accepts: enough have come, or the broker ends */
+    bool is_closed; /* no more accepts: enough have come, or the broker ends */
     bool is_draining;
     bool is_freeing;
-    uint64_t n_counted;        /* towards max_connections */
+    uint64_t n_counted; /* towards max_connections */
     struct loop_deferred telling;
-    bool must_tell;            /* telling is under way */
+    bool must_tell; /* telling is under way */
     bool is_finished_told, is_drained_told, is_shutdown_due;
     msec_t drain_msec;
     const char *first_error;

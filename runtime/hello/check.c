@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What is wrong with a Hello by itself, in the frozen order of spec 01 sections 6.2 and 6.3: the first row that fails is
- * the refusal. Reads nothing but the message, so a Hello that is refused here has cost no file access and no process.
+ * What is wrong with a Hello by itself, in the frozen order of spec 01 sections 6.2 and 6.3: the first row that fails
+ * is the refusal. Reads nothing but the message, so a Hello that is refused here has cost no file access and no
+ * process.
  */
 
 #include "hello/check.h"

@@ -20,7 +20,7 @@
 enum { DRAINING_RETRY_MS = 1000 };
 
 #define exchange_of(member, pointer)                                                                                   \
-    ((struct hello_exchange *)(void *)((char *)(pointer) - offsetof(struct hello_exchange, member)))
+    ((struct hello_exchange *)(void *)((char *)(pointer)-offsetof(struct hello_exchange, member)))
 
 int hello_init(struct hello *hello, const struct hello_config *config)
 {

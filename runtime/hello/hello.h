@@ -94,9 +94,9 @@ void hello_set_draining(struct hello *hello);
  * @arena takes what is decoded; the reply may point into it. @keep (@keep_size bytes) stays with the exchange while it
  * waits: the body that @frame was decoded from is always big enough, and may be that very memory.
  *
- * 0 with *@ret_reply, whose strings are good until the arena is reset or another Hello is asked; HELLO_E_WAIT: answered()
- * is called once, later, never from inside this call, unless hello_leave() or hello_give_up() comes first; a negative
- * errno: there is no answer.
+ * 0 with *@ret_reply, whose strings are good until the arena is reset or another Hello is asked; HELLO_E_WAIT:
+ * answered() is called once, later, never from inside this call, unless hello_leave() or hello_give_up() comes first; a
+ * negative errno: there is no answer.
  */
 int hello_ask(struct hello *hello, struct hello_exchange *exchange, const Frame *frame, const struct hello_peer *peer,
               nsec_t now_nsec, struct arena *arena, void *keep, size_t keep_size,

@@ -14,13 +14,13 @@ struct rate_limit_entry;
 
 /* Fixed-window counter per kernel-verified pid (spec 01 section 8). Zeroed memory is a limiter that is off. */
 struct rate_limit {
-    uint32_t max;         /* 0: off */
+    uint32_t max; /* 0: off */
     nsec_t window_nsec;
     uint64_t seed;
     uint32_t n_entries;
-    uint32_t newest, oldest;           /* by last use; index + 1, 0: none */
-    struct rate_limit_entry *entries;  /* RATE_LIMIT_PEERS_MAX of them; pages are touched as peers come */
-    uint32_t *buckets;                 /* index + 1 of the first entry */
+    uint32_t newest, oldest;          /* by last use; index + 1, 0: none */
+    struct rate_limit_entry *entries; /* RATE_LIMIT_PEERS_MAX of them; pages are touched as peers come */
+    uint32_t *buckets;                /* index + 1 of the first entry */
 };
 
 /* @max Hellos per @window_nsec (0: one second) for each peer; @max 0 turns the limiter off. 0 or -ENOMEM. */

@@ -48,8 +48,8 @@ static int check_policy(const struct definition *definition, const struct hello_
     return STAGE_E_REFUSED;
 }
 
-static int check_instance(const struct hello *hello, const struct definition *definition,
-                          struct route_scratch *scratch, struct reply *ret_reply, struct instance_id *ret_instance)
+static int check_instance(const struct hello *hello, const struct definition *definition, struct route_scratch *scratch,
+                          struct reply *ret_reply, struct instance_id *ret_instance)
 {
     int r = instance_resolve(definition, ret_instance);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The guard against running out of descriptors: a failed accept demotes, three good ones in a row forgive. Meanwhile the
- * listener is left alone for a moment after each failure instead of spinning, and the one descriptor in reserve is given
- * up so that somebody in the queue is accepted and told, or an administrator served. It is opened again as soon as a
- * descriptor is free. Which connections could be closed instead is known, and tried, by the caller.
+ * The guard against running out of descriptors: a failed accept demotes, three good ones in a row forgive. Meanwhile
+ * the listener is left alone for a moment after each failure instead of spinning, and the one descriptor in reserve is
+ * given up so that somebody in the queue is accepted and told, or an administrator served. It is opened again as soon
+ * as a descriptor is free. Which connections could be closed instead is known, and tried, by the caller.
  */
 
 #include "ops/fd_pressure.h"

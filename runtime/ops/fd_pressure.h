@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Whether Hellos are refused because descriptors ran out (spec 01 section 12), and the one descriptor kept in reserve so
- * that a client can be told. One a listener; the instance of statemachines/fd_pressure.fsm.
+ * Whether Hellos are refused because descriptors ran out (spec 01 section 12), and the one descriptor kept in reserve
+ * so that a client can be told. One a listener; the instance of statemachines/fd_pressure.fsm.
  */
 
 #include <stdbool.h>

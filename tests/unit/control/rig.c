@@ -63,8 +63,7 @@ void rig_up(struct rig *rig, const struct hello_rig_options *options, const stru
     memset(rig, 0, sizeof(*rig));
     hello_rig_up(&rig->hello, options != NULL ? options : &no_options);
     listen_at(rig);
-    rig->admin = (struct admin){
-        .broker_instance = "test", .broker_pid = getpid(), .facts = facts, .owner = rig};
+    rig->admin = (struct admin){.broker_instance = "test", .broker_pid = getpid(), .facts = facts, .owner = rig};
     full.loop = &rig->hello.loop;
     full.world = &rig->hello.world;
     full.listener_fd = rig->listener;

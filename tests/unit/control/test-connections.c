@@ -22,8 +22,9 @@
 static struct rig rig;
 
 static const char healthz_hex[] = "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01";
-static const char ok_hex[] = "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 "
-                             "6E 28 01";
+static const char ok_hex[] =
+    "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 "
+    "6E 28 01";
 
 static void check_healthy(void)
 {
@@ -285,8 +286,7 @@ static void drop_one(bool names_socket)
     const char *text;
     int fd;
 
-    rig_up(&rig, NULL,
-           &(struct control_config){.owner_uid = geteuid() + 1, .names_socket_in_drops = names_socket});
+    rig_up(&rig, NULL, &(struct control_config){.owner_uid = geteuid() + 1, .names_socket_in_drops = names_socket});
     fd = log_into_file();
     n = rig_exchange(&rig, bytes, size, got, sizeof(got));
     check(n == 0 || n == SIZE_MAX);
@@ -469,7 +469,8 @@ static void test_patience(void)
     define_never(&rig);
     fd = ask_never();
     expect_refused(fd, 5, 4, "backend spawn already in progress", 1000);
-    check_str(rig_last_path(&rig), "welcome>reading complete>routing must_wait>waiting patience>writing written>closed");
+    check_str(rig_last_path(&rig),
+              "welcome>reading complete>routing must_wait>waiting patience>writing written>closed");
     check_int(backends_count_launching(&rig.hello.backends), 1);
     check_int(rig.hello.hello.n_waiting, 0);
     check(control_is_quiet(rig.control));
@@ -714,25 +715,17 @@ static void test_out_demotes(void)
     rig_down(&rig);
 }
 
-CHECK_PROGRAM("control/connections", {"ways through the machine", test_ways},
-              {"a client that is gone when its refusal comes", test_lost_reply},
-              {"an admin shutdown is told once", test_shutdown_told},
-              {"a reply larger than the socket", test_partial_write},
-              {"a client that does not read", test_stall},
-              {"lingering ends by itself and at 64 KiB", test_linger_ends},
-              {"9: foreign peers are dropped silently, with the frozen line", test_policy},
-              {"9: any peer", test_any_peer},
-              {"9c: at the total the greediest gives up its oldest", test_total},
-              {"9c: at its own cap a peer gives up its own", test_per_pid},
-              {"9c: with nothing to evict", test_nothing_to_evict},
-              {"9c: the total", test_cap_formula},
-              {"the memory of all buffers is bounded", test_memory},
-              {"patience ends in the in-progress refusal", test_patience},
-              {"how long a waiter is held", test_patience_values},
-              {"a waiter hangs up, the launch goes on", test_waiter_hangs_up},
-              {"draining", test_drain},
-              {"cut off while waiting", test_cut_off_waiter},
-              {"freed with connections in every state", test_free_with_open},
-              {"--max-connections", test_max_connections},
-              {"12: out of descriptors evicts first", test_out_evicts},
-              {"12: out of descriptors demotes, the reserve tells", test_out_demotes})
+CHECK_PROGRAM(
+    "control/connections", {"ways through the machine", test_ways},
+    {"a client that is gone when its refusal comes", test_lost_reply},
+    {"an admin shutdown is told once", test_shutdown_told}, {"a reply larger than the socket", test_partial_write},
+    {"a client that does not read", test_stall}, {"lingering ends by itself and at 64 KiB", test_linger_ends},
+    {"9: foreign peers are dropped silently, with the frozen line", test_policy}, {"9: any peer", test_any_peer},
+    {"9c: at the total the greediest gives up its oldest", test_total},
+    {"9c: at its own cap a peer gives up its own", test_per_pid}, {"9c: with nothing to evict", test_nothing_to_evict},
+    {"9c: the total", test_cap_formula}, {"the memory of all buffers is bounded", test_memory},
+    {"patience ends in the in-progress refusal", test_patience}, {"how long a waiter is held", test_patience_values},
+    {"a waiter hangs up, the launch goes on", test_waiter_hangs_up}, {"draining", test_drain},
+    {"cut off while waiting", test_cut_off_waiter}, {"freed with connections in every state", test_free_with_open},
+    {"--max-connections", test_max_connections}, {"12: out of descriptors evicts first", test_out_evicts},
+    {"12: out of descriptors demotes, the reserve tells", test_out_demotes})

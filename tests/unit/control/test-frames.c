@@ -18,8 +18,9 @@ static struct rig rig;
 
 static const char hello_hex[] = "01 1C 00 00 00 08 01 22 16 08 01 10 01 1A 07 7A 63 63 61 63 68 65 22 07 31 2E 31 31 2E"
                                 "32 30 28 01";
-static const char unknown_hex[] = "01 32 00 00 00 08 01 10 01 22 2A 12 28 0A 20 73 65 72 76 69 63 65 20 64 65 66 69 6E 69"
-                                  "74 69 6F 6E 20 77 61 73 20 6E 6F 74 20 66 6F 75 6E 64 10 01 18 01 20 02 28 01";
+static const char unknown_hex[] =
+    "01 32 00 00 00 08 01 10 01 22 2A 12 28 0A 20 73 65 72 76 69 63 65 20 64 65 66 69 6E 69"
+    "74 69 6F 6E 20 77 61 73 20 6E 6F 74 20 66 6F 75 6E 64 10 01 18 01 20 02 28 01";
 static const char negotiated_hex[] = "01 27 00 00 00 08 01 10 01 22 1F 0A 1D 08 01 12 07 31 2E 31 31 2E 32 30"
                                      "1A 0B 2F 74 6D 70 2F 62 2E 73 6F 63 6B 30 88 0E 40 01 28 01";
 
@@ -129,8 +130,9 @@ static void test_not_a_frame(void)
     static const uint8_t bad_key[] = {1, 2, 0, 0, 0, 0x0F, 0x01};
     static const uint8_t bad_utf8[] = {1, 3, 0, 0, 0, 0x42, 0x01, 0xFF};
     static const uint8_t nul[] = {1, 4, 0, 0, 0, 0x42, 0x02, 'a', 0};
-    static const char want[] = "01 26 00 00 00 08 01 10 01 22 20 12 1E 0A 16 6D 61 6C 66 6F 72 6D 65 64 20 62 72 6F 6B 65"
-                               "72 20 46 72 61 6D 65 10 01 18 01 20 06";
+    static const char want[] =
+        "01 26 00 00 00 08 01 10 01 22 20 12 1E 0A 16 6D 61 6C 66 6F 72 6D 65 64 20 62 72 6F 6B 65"
+        "72 20 46 72 61 6D 65 10 01 18 01 20 06";
 
     rig_up(&rig, NULL, NULL);
     rig_expect(&rig, bad_key, sizeof(bad_key), want);
@@ -202,13 +204,15 @@ static void test_frozen_admin(void)
     rig_up(&rig, NULL, NULL);
     rig_expect(&rig, bytes, rig_from_hex("01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01", bytes),
                "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01");
-    rig_expect(&rig, bytes, rig_from_hex("01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 09 28 01", bytes),
-               "01 33 00 00 00 08 01 10 01 18 81 DA 02 22 27 12 17 75 6E 73 75 70 70 6F 72 74 65 64 20 61 64 6D 69 6E 20"
-               "76 65 72 62 0A 18 02 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01");
+    rig_expect(
+        &rig, bytes, rig_from_hex("01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 09 28 01", bytes),
+        "01 33 00 00 00 08 01 10 01 18 81 DA 02 22 27 12 17 75 6E 73 75 70 70 6F 72 74 65 64 20 61 64 6D 69 6E 20"
+        "76 65 72 62 0A 18 02 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01");
     check_int(rig.n_shutdown, 0);
-    rig_expect(&rig, bytes, rig_from_hex("01 0F 00 00 00 08 01 18 81 DA 02 22 05 08 15 28 88 27 28 01", bytes),
-               "01 2F 00 00 00 08 01 10 01 18 81 DA 02 22 23 12 15 62 72 6F 6B 65 72 20 73 68 75 74 74 69 6E 67 20 64 6F"
-               "77 6E 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01");
+    rig_expect(
+        &rig, bytes, rig_from_hex("01 0F 00 00 00 08 01 18 81 DA 02 22 05 08 15 28 88 27 28 01", bytes),
+        "01 2F 00 00 00 08 01 10 01 18 81 DA 02 22 23 12 15 62 72 6F 6B 65 72 20 73 68 75 74 74 69 6E 67 20 64 6F"
+        "77 6E 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01");
     rig_settle(&rig);
     check_int(rig.n_shutdown, 1);
     check_int(rig.drain_msec, 5000);
@@ -300,7 +304,10 @@ static void test_big_hello(void)
 
     reply_refuse(&reply, 6, "initial Hello frame exceeds 64 KiB", 0);
     want_size = reply_pack(&reply, want);
-    for (uint32_t body = HELLO_BODY_MAX + 1; body <= FRAME_BODY_MAX; body = body * 16 < FRAME_BODY_MAX ? body * 16 : body < FRAME_BODY_MAX ? FRAME_BODY_MAX : FRAME_BODY_MAX + 1) {
+    for (uint32_t body = HELLO_BODY_MAX + 1; body <= FRAME_BODY_MAX; body = body * 16 < FRAME_BODY_MAX ? body * 16
+                                                                            : body < FRAME_BODY_MAX
+                                                                                ? FRAME_BODY_MAX
+                                                                                : FRAME_BODY_MAX + 1) {
         bytes = big_frame(body, LANE_CONTROL, "tp", &size);
         check_int(rig_exchange(&rig, bytes, size, got, sizeof(got)), want_size);
         check_mem(got, want, want_size);
@@ -431,19 +438,13 @@ static void test_not_a_byte_behind(void)
 
 CHECK_PROGRAM("control/frames", {"1.4: framing version", test_version},
               {"1.4: the refusal reaches a client that is still writing", test_version_with_more},
-              {"1.4: above the cap", test_too_large},
-              {"1.4: above the cap in --serve-once", test_too_large_hello_only},
+              {"1.4: above the cap", test_too_large}, {"1.4: above the cap in --serve-once", test_too_large_hello_only},
               {"1.4: end of file after every byte but the last", test_incomplete},
-              {"1.4: end of file before the first byte is silent", test_empty},
-              {"1.4: not a Frame", test_not_a_frame},
-              {"1.4: the deadline closes silently", test_deadline},
-              {"16: frozen bytes of Hellos", test_frozen},
+              {"1.4: end of file before the first byte is silent", test_empty}, {"1.4: not a Frame", test_not_a_frame},
+              {"1.4: the deadline closes silently", test_deadline}, {"16: frozen bytes of Hellos", test_frozen},
               {"16: frozen bytes of admin requests", test_frozen_admin},
               {"11.3: faulty admin frames get no reply", test_admin_faults},
               {"--serve-once has no admin lane", test_admin_is_no_lane_in_hello_only},
-              {"11.3: bodies of 64 KiB and beyond", test_big_hello},
-              {"a bomb of unknown fields", test_bomb},
-              {"long trace values are echoed", test_long_trace},
-              {"a frame cut at every pair of offsets", test_cuts},
-              {"a frame byte by byte", test_bytewise},
-              {"not a byte behind the frame is taken", test_not_a_byte_behind})
+              {"11.3: bodies of 64 KiB and beyond", test_big_hello}, {"a bomb of unknown fields", test_bomb},
+              {"long trace values are echoed", test_long_trace}, {"a frame cut at every pair of offsets", test_cuts},
+              {"a frame byte by byte", test_bytewise}, {"not a byte behind the frame is taken", test_not_a_byte_behind})

@@ -114,8 +114,7 @@ void hello_rig_register(struct hello_rig *rig, const char *instance, const char 
 size_t hello_rig_pack(uint8_t *ret, const Hello *hello, uint64_t request_id, const char *traceparent,
                       const char *tracestate)
 {
-    const struct envelope_echo echo = {
-        .request_id = request_id, .traceparent = traceparent, .tracestate = tracestate};
+    const struct envelope_echo echo = {.request_id = request_id, .traceparent = traceparent, .tracestate = tracestate};
     uint8_t payload[4096];
     struct slice slice = {.data = (const char *)payload, .size = message_pack(MESSAGE_OF(hello), payload)};
     size_t size;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Everything that answers a Hello, real but small, in a directory of its own: what the tests of hello/ and control/ run on. */
+/* Everything that answers a Hello, real but small, in a directory of its own: what the tests of hello/ and control/ run
+ * on. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,10 +15,10 @@
 #include "service/store.h"
 
 struct hello_rig_options {
-    bool handler;           /* no store: --serve-once */
+    bool handler; /* no store: --serve-once */
     bool launching;
-    uint32_t rate_limit;    /* 0: none */
-    const char *serves;     /* instance; NULL: all */
+    uint32_t rate_limit; /* 0: none */
+    const char *serves;  /* instance; NULL: all */
 };
 
 struct hello_rig {

@@ -87,8 +87,18 @@ static void test_service(void)
 
 static void test_version(void)
 {
-    static const char *const bad[] = {"", "1.0", "1.0.0.0", "v1.0.0", "1.0.0-", "1.0.0-ALPHA", "1.0.0..evil",
-                                      "1.0.0/evil", "1.0.0-../../evil", "1.0.0-alpha+build", "1.0.0 alpha", "$(id)"};
+    static const char *const bad[] = {"",
+                                      "1.0",
+                                      "1.0.0.0",
+                                      "v1.0.0",
+                                      "1.0.0-",
+                                      "1.0.0-ALPHA",
+                                      "1.0.0..evil",
+                                      "1.0.0/evil",
+                                      "1.0.0-../../evil",
+                                      "1.0.0-alpha+build",
+                                      "1.0.0 alpha",
+                                      "$(id)"};
     static const char *const fine[] = {"1.0.0", "1.11.20", "0.0.1-alpha.1", "2.3.4-rc.1.beta", "007.1.2", "1.0.0-.."};
     Hello hello = good();
     char text[128];
@@ -213,10 +223,7 @@ static void test_empty_payload(void)
 }
 
 CHECK_PROGRAM("hello/check", {"6.2: envelope, row by row and in order", test_envelope},
-              {"an empty payload is an empty Hello", test_empty_payload},
-              {"6.3 row 1: protocol range", test_range},
-              {"6.3 row 2: service_name", test_service},
-              {"6.3 row 3: wanted_version", test_version},
-              {"6.3 rows 4 and 5: lengths", test_lengths},
-              {"6.3 row 6: claimed pid", test_pid},
+              {"an empty payload is an empty Hello", test_empty_payload}, {"6.3 row 1: protocol range", test_range},
+              {"6.3 row 2: service_name", test_service}, {"6.3 row 3: wanted_version", test_version},
+              {"6.3 rows 4 and 5: lengths", test_lengths}, {"6.3 row 6: claimed pid", test_pid},
               {"6.3: the first failing row wins", test_order})

@@ -114,8 +114,7 @@ static void test_deinit(void)
 
 CHECK_PROGRAM("hello/rate_limit", {"limit 2: the third of one pid is refused, others are not", test_third_of_two},
               {"retry is what is left of a fixed window, at least 1 ms", test_retry_after},
-              {"256 a second by default", test_default_window},
-              {"0 turns it off and holds no table", test_off},
+              {"256 a second by default", test_default_window}, {"0 turns it off and holds no table", test_off},
               {"peers without a pid share a bucket by uid", test_without_pid},
               {"a million pids fit a table of 4096, the latest are remembered", test_million_peers},
               {"a peer that keeps asking is not forgotten", test_busy_peer_is_kept},

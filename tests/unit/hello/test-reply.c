@@ -53,11 +53,8 @@ static void test_negotiated(void)
 /* The client's proposal comes back as it is, however odd (spec 01 section 7.2). */
 static void test_keepalive(void)
 {
-    struct reply reply = {.echo.request_id = 1,
-                          .version = "1.11.20",
-                          .endpoint = "/tmp/b.sock",
-                          .connection_id = 1,
-                          .keepalive_secs = 1};
+    struct reply reply = {
+        .echo.request_id = 1, .version = "1.11.20", .endpoint = "/tmp/b.sock", .connection_id = 1, .keepalive_secs = 1};
 
     check_reply(&reply, "01 26 00 00 00 08 01 10 01 22 1E 0A 1C 08 01 12 07 31 2E 31 31 2E 32 30"
                         "1A 0B 2F 74 6D 70 2F 62 2E 73 6F 63 6B 30 01 40 01 28 01");
@@ -97,7 +94,8 @@ static void test_trace_echo(void)
 
     reply.echo.traceparent = "p";
     reply.echo.tracestate = "a=b";
-    check_reply(&reply, "01 1B 00 00 00 08 01 10 01 22 0B 12 09 0A 01 78 10 01 18 01 20 06 28 01 42 01 70 4A 03 61 3D 62");
+    check_reply(&reply,
+                "01 1B 00 00 00 08 01 10 01 22 0B 12 09 0A 01 78 10 01 18 01 20 06 28 01 42 01 70 4A 03 61 3D 62");
 }
 
 /* The longest of everything still fits the bound; a reason is cut between characters. */
@@ -140,5 +138,4 @@ CHECK_PROGRAM("hello/reply", {"negotiated, frozen bytes", test_negotiated},
               {"keepalive is the client's, not clamped", test_keepalive},
               {"refusals, frozen bytes", test_frozen_refusals},
               {"trace values and request id are echoed", test_trace_echo},
-              {"long texts stay inside the bound, cut between characters", test_limits},
-              {"names of codes", test_names})
+              {"long texts stay inside the bound, cut between characters", test_limits}, {"names of codes", test_names})

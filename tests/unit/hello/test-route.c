@@ -60,8 +60,8 @@ static int ask_at(const uint8_t *bytes, size_t size, nsec_t now_nsec, pid_t pid)
     arena_reset(&arena);
     check_fatal(message_unpack(MESSAGE_FRAME, slice_from_bytes(bytes + 5, size - 5), &arena, &message) == 0);
     memset(&reply, 0, sizeof(reply));
-    r = hello_ask(&rig.hello, &exchange, (const Frame *)message, &peer, now_nsec, &arena, keep, sizeof(keep), on_answered,
-                  &reply);
+    r = hello_ask(&rig.hello, &exchange, (const Frame *)message, &peer, now_nsec, &arena, keep, sizeof(keep),
+                  on_answered, &reply);
     return r;
 }
 
@@ -329,8 +329,8 @@ static void test_give_up(void)
 static void test_unsettled(void)
 {
     static const uint8_t half[] = {0x0A, 0x07, 'z', 'c', 'c'};
-    static const uint8_t whole[] = {0x0A, 0x07, 'z', 'c', 'c', 'a', 'c', 'h', 'e', 0x12, 0x09, '/',
-                                    'b',  'i',  'n', '/', 't', 'r', 'u', 'e', 0x18, 0x01};
+    static const uint8_t whole[] = {0x0A, 0x07, 'z', 'c', 'c', 'a', 'c', 'h', 'e', 0x12, 0x09,
+                                    '/',  'b',  'i', 'n', '/', 't', 'r', 'u', 'e', 0x18, 0x01};
 
     up(&(struct hello_rig_options){0});
     hello_rig_register(&rig, "shared", "zccache", "1.0.0", "/tmp/b.sock");
@@ -377,8 +377,7 @@ CHECK_PROGRAM("hello/route", {"6.4: an empty table, after shape and rate limit",
               {"6.5: without a launcher a miss spends the budget", test_budget},
               {"a broker serves its own instance only (decision 13)", test_instance},
               {"private isolation does not see the shared registration", test_isolation},
-              {"7: negotiated values", test_negotiated},
-              {"7.1: connection ids are dense", test_ids},
+              {"7: negotiated values", test_negotiated}, {"7.1: connection ids are dense", test_ids},
               {"6.6: draining is told after shape, before the limit", test_draining},
               {"6.6: the limit stands before the disk", test_limit_order},
               {"a launch answers its waiter", test_wait_and_answer},

@@ -41,10 +41,10 @@ static void up(void)
     check_fatal(loop_init(&loop) == 0);
     check_fatal(fsm_world_init(&world, &loop) == 0);
     check_fatal(fd_pressure_init(&pressure, &(struct fd_pressure_config){.world = &world,
-                                                                          .socket_path = "/run/s",
-                                                                          .listener_changed = on_changed,
-                                                                          .serve_by_reserve = on_serve,
-                                                                          .owner = &pressure}) == 0);
+                                                                         .socket_path = "/run/s",
+                                                                         .listener_changed = on_changed,
+                                                                         .serve_by_reserve = on_serve,
+                                                                         .owner = &pressure}) == 0);
 }
 
 static void down(void)
@@ -166,6 +166,5 @@ static void test_reserve(void)
 }
 
 CHECK_PROGRAM("ops/fd_pressure", {"good accepts change nothing", test_normal},
-              {"an episode, from demotion to recovery", test_episode},
-              {"a failure resets the streak", test_streak},
+              {"an episode, from demotion to recovery", test_episode}, {"a failure resets the streak", test_streak},
               {"the reserve is lent and taken back", test_reserve})
