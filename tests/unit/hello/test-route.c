@@ -311,6 +311,9 @@ static void test_give_up(void)
     up(&(struct hello_rig_options){.launching = true});
     hello_rig_define(&rig, "zccache", SHARED);
     use_wait("t");
+    while (backends_count_launching(&rig.backends) == 0) {
+        check_fatal(loop_turn(&rig.loop, true) == 0);
+    }
     hello_give_up(&exchange, &reply);
     check_int(reply.code, 4);
     check_str(reply.reason, "backend spawn already in progress");
