@@ -317,15 +317,17 @@ static void dispatch_nested(struct loop *loop)
     }
 }
 
+/*
+ * What stands behind the epoll instance goes first: there are the pidfds, and a process that had ended before a client
+ * asked must be known to be gone when the client's request is read.
+ */
 void loop_io_dispatch(struct loop *loop, const struct pollfd *polls, const struct loop_watch *watches, uint32_t n)
 {
+    if (n > 0 && watches[n - 1].slot == EPOLL_WATCH && polls[n - 1].revents != 0) {
+        dispatch_nested(loop);
+    }
     for (uint32_t i = 0; i < n; i++) {
-        if (polls[i].revents == 0) {
-            continue;
-        }
-        if (watches[i].slot == EPOLL_WATCH) {
-            dispatch_nested(loop);
-        } else {
+        if (polls[i].revents != 0 && watches[i].slot != EPOLL_WATCH) {
             dispatch(loop, watches[i].slot, watches[i].generation, (uint32_t)polls[i].revents);
         }
     }

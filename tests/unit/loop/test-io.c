@@ -522,6 +522,40 @@ static void test_kernel_event_bits(void)
     check_int(EPOLLERR, POLLERR);
 }
 
+static const struct peer *first_called;
+
+static void remember_first(struct peer *peer)
+{
+    if (!first_called) {
+        first_called = peer;
+    }
+    swallow(peer);
+}
+
+/* A process that has ended (nested) is known to be gone before a client's request (young) is read. */
+static void test_nested_goes_first(void)
+{
+    struct peer pinned, young, nested;
+    struct loop loop;
+
+    check_int(loop_init(&loop), 0);
+    peer_open(&pinned, &loop, LOOP_PINNED);
+    peer_open(&young, &loop, LOOP_YOUNG);
+    peer_open(&nested, &loop, LOOP_NESTED);
+    pinned.hook = young.hook = nested.hook = remember_first;
+    poke(&pinned);
+    poke(&young);
+    poke(&nested);
+    first_called = NULL;
+    check_int(loop_turn(&loop, true), 0);
+    check(first_called == &nested);
+    check_int(pinned.n_calls + young.n_calls + nested.n_calls, 3);
+    peer_close(&pinned);
+    peer_close(&young);
+    peer_close(&nested);
+    loop_deinit(&loop);
+}
+
 CHECK_PROGRAM("loop/io", {"a callback destroys its own source and frees it", test_destroys_itself},
               {"a callback destroys another ready source", test_destroys_another},
               {"an event for a predecessor in the slot and number is dropped", test_event_for_a_predecessor_is_dropped},
@@ -533,6 +567,7 @@ CHECK_PROGRAM("loop/io", {"a callback destroys its own source and frees it", tes
               {"a half-closed peer is no hang-up", test_half_close_is_no_hangup},
               {"young descriptors move behind the epoll instance", test_young_grow_old},
               {"a short exchange needs no epoll instance", test_young_needs_no_epoll},
+              {"what is nested goes first", test_nested_goes_first},
               {"the hook runs after every callback", test_hook_runs_after_every_callback},
               {"misuse and deinit at any time", test_errors},
               {"deferred calls run once, at the end of the turn", test_deferred},
