@@ -113,7 +113,7 @@ static bool word_is_option(const char *word, const char *spelling, const char **
 {
     size_t size = strlen(spelling);
 
-    if (strncmp(word, spelling, size) || (word[size] && word[size] != '=')) {
+    if (strncmp(word, spelling, size) != 0 || (word[size] && word[size] != '=')) {
         return false;
     }
     *ret_value = word[size] ? word + size + 1 : NULL;
@@ -181,7 +181,7 @@ static bool command_is_named(const struct parser *parser, const char *name, size
     const char *space = strchr(name, ' ');
     size_t first = space ? (size_t)(space - name) : strlen(name);
 
-    if (strlen(parser->words[0]) != first || strncmp(parser->words[0], name, first)) {
+    if (strlen(parser->words[0]) != first || strncmp(parser->words[0], name, first) != 0) {
         return false;
     }
     if (space && (parser->n_words < 2 || strcmp(parser->words[1], space + 1) != 0)) {

@@ -281,7 +281,7 @@ static int bind_and_listen(struct singleton *singleton)
     if (!r) {
         r = sys_fstatat(singleton->dir_fd, singleton->name, &st, AT_SYMLINK_NOFOLLOW);
     }
-    if (r < 0) {
+    if (r) {
         return r;
     }
     singleton->is_bound = true;
@@ -316,7 +316,7 @@ int singleton_bind(struct singleton *singleton, const struct singleton_config *c
         return r;
     }
     r = bind_and_listen(&made);
-    if (r < 0) {
+    if (r) {
         return fail(ret_text, SINGLETON_E_FAILED, "cannot bind %s: %s", made.path, strerror(-r));
     }
     *singleton = made;
