@@ -250,12 +250,15 @@ class Conn:
 
     def __init__(self, path, timeout=None):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self.sock.settimeout(WAIT if timeout is None else timeout)
+        seconds = WAIT if timeout is None else timeout
+        # blocking with a limit: a connect() that does not block fails at once while the listener's queue is full
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(seconds), 0))
         try:
             self.sock.connect(path)
         except BaseException:
             self.sock.close()
             raise
+        self.sock.settimeout(seconds)
 
     def __enter__(self):
         return self
@@ -388,7 +391,7 @@ class Canary:
     def _run(self, stop):
         told = select.poll()
         told.register(stop, select.POLLIN | select.POLLHUP)
-        while not told.poll(self.pause * 1000):
+        while not self.times or not told.poll(self.pause * 1000):
             begun = time.monotonic()
             try:
                 reply = say_hello(self.path, self.service, self.version)
