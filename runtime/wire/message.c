@@ -20,7 +20,8 @@ struct message_row {
     uint32_t budget_factor;
 };
 
-#define MESSAGE_BUDGET_FIXED 4096u
+/* 4 KiB, and the decoder's notes on as many unknown fields as the scan lets through. */
+#define MESSAGE_BUDGET_FIXED (4096u + PRESCAN_FIELDS_MAX * 96u)
 
 /* The dearest legal byte pair is a one-byte field: 40 bytes of the decoder's notes, twice, and a map entry. */
 enum {

@@ -19,8 +19,8 @@
 
 /*
  * Every message that is packed or unpacked on its own: constant, name in the schema, name in generated symbols, and
- * where it is read from. SOCKET: at most 256 top-level fields and a budget of 4 times its size + 4 KiB. FILE: bounded
- * by the file's own size limit, with a budget in which every legal message of that size fits.
+ * where it is read from. SOCKET: at most 256 top-level fields and a budget of 4 times its size + 4 KiB + 96 bytes a field.
+ * FILE: bounded by the file's own size limit, with a budget in which every legal message of that size fits.
  */
 #define MESSAGE_TYPES(X)                                                                                               \
     X(FRAME, Frame, frame, SOCKET)                                                                                     \

@@ -272,10 +272,23 @@ static void test_dear_files_fit(void)
     }
 }
 
+/* As many fields as the scan lets through fit the budget, even when each is as small as can be and unknown. */
+static void test_all_fields_allowed_fit(void)
+{
+    ProtobufCMessage *message;
+    char *bytes = flood(2 * 257, 0x50); /* field 10 of Frame is reserved */
+
+    arena_init(&arena, block, sizeof(block), SIZE_MAX);
+    check_int(message_unpack(MESSAGE_FRAME, (struct slice){bytes, 2 * 256}, &arena, &message), 0);
+    check_int(message_unpack(MESSAGE_FRAME, (struct slice){bytes, 2 * 257}, &arena, &message), MESSAGE_E_MALFORMED);
+    arena_deinit(&arena);
+    free(bytes);
+}
+
 static void test_budget_arithmetic(void)
 {
-    check_int(message_budget(MESSAGE_FRAME, 0), 4096);
-    check_int(message_budget(MESSAGE_FRAME, 1000), 4 * 1000 + 4096);
+    check_int(message_budget(MESSAGE_FRAME, 0), 4096 + 256 * 96);
+    check_int(message_budget(MESSAGE_FRAME, 1000), 4 * 1000 + 4096 + 256 * 96);
     check(message_budget(MESSAGE_FRAME, SIZE_MAX) == SIZE_MAX);
     check(message_budget(MESSAGE_FRAME, SIZE_MAX / 4) == SIZE_MAX);
 }
@@ -315,5 +328,6 @@ CHECK_PROGRAM("wire/message", {"numbers: last wins, low 32 bits, unknown enums s
               {"floods of tiny fields from a socket", test_floods_from_a_socket},
               {"floods inside a nested message", test_nested_floods_from_a_socket},
               {"files of the dearest legal fields", test_dear_files_fit},
+              {"256 unknown fields fit the budget", test_all_fields_allowed_fit},
               {"budgets do not overflow", test_budget_arithmetic},
               {"each message has a budget of its own", test_budget_is_per_message}, {"names", test_names})
