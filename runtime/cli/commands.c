@@ -13,7 +13,8 @@
 #define LAUNCHING_OPTIONS (SERVING_OPTIONS | OPTION_BIT(INSTANCE) | OPTION_BIT(BACKEND_LIFETIME))
 
 const struct command command_table[] = {
-    {"serve", "[SOCKET]", 0, 1, LAUNCHING_OPTIONS, "run a broker that launches backends on demand", serve_command},
+    {"serve", "[SOCKET]", 0, 1, LAUNCHING_OPTIONS,
+     "run a broker that launches backends on demand: the shared one, unless told otherwise", serve_command},
     {"--serve-launch", "SOCKET", 1, 1, LAUNCHING_OPTIONS, "the same, for all instances unless one is named",
      serve_launch_command},
     {"--serve", "SOCKET", 1, 1,

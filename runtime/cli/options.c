@@ -60,34 +60,58 @@ int options_usage_error(const struct options *options, const char *format, ...)
 
 /* ----------------------------------------------------------------------------------------------------------- --help */
 
+/* "--instance INSTANCE", with an ellipsis for what may be repeated. Returns @ret_text. */
+static const char *option_usage(int option, char *ret_text, size_t size)
+{
+    const char *value = option_table[option].value;
+
+    snprintf(ret_text, size, "%s%s%s%s", option_table[option].spelling, value ? " " : "", value ? value : "",
+             option_table[option].repeats ? " ..." : "");
+    return ret_text;
+}
+
 static void print_command(FILE *out, const struct command *command)
 {
-    char head[80];
+    enum { MARGIN = 6, WIDTH = 100 };
+    size_t column = 0;
+    char text[80];
 
-    snprintf(head, sizeof(head), "%s%s%s", command->name, *command->operands ? " " : "", command->operands);
-    fprintf(out, "  %-32s  %s\n", head, command->help);
+    snprintf(text, sizeof(text), "%s%s%s", command->name, *command->operands ? " " : "", command->operands);
+    fprintf(out, "  %-32s  %s\n", text, command->help);
     for (int option = 0; option < OPTION_COUNT; option++) {
-        if (command->options & (UINT64_C(1) << option)) {
-            const char *value = option_table[option].value;
+        size_t size;
 
-            snprintf(head, sizeof(head), "%s%s%s%s", option_table[option].spelling, value ? " " : "",
-                     value ? value : "", option_table[option].repeats ? " ..." : "");
-            fprintf(out, "      %-28s  %s\n", head, option_table[option].help);
+        if (!(command->options & (UINT64_C(1) << option))) {
+            continue;
         }
+        size = strlen(option_usage(option, text, sizeof(text))) + 3;
+        if (column == 0 || column + size > WIDTH) {
+            fprintf(out, "%s%*s", column ? "\n" : "", MARGIN - 1, "");
+            column = MARGIN;
+        }
+        fprintf(out, " [%s]", text);
+        column += size;
+    }
+    if (column) {
+        fputc('\n', out);
     }
 }
 
 void options_print_help(FILE *out)
 {
-    fprintf(out,
-            "Usage: running-process-broker-v1 [--socket PATH] COMMAND [OPTION...]\n\n"
-            "A broker of local backends: launches them on demand and tells clients where they are.\n\n"
-            "  --help, -h                        this text\n"
-            "  --version, -V                     the version\n"
-            "  --socket PATH                     %s\n\nCommands:\n",
-            option_table[OPTION_SOCKET].help);
+    char text[80];
+
+    fputs("Usage: running-process-broker-v1 [--socket PATH] COMMAND [OPTION...]\n\n"
+          "A broker of local backends: launches them on demand and tells clients where they are.\n\n"
+          "  --help, -h                        this text\n"
+          "  --version, -V                     the version\n\nCommands:\n",
+          out);
     for (const struct command *command = command_table; command->name; command++) {
         print_command(out, command);
+    }
+    fputs("\nOptions:\n", out);
+    for (int option = 0; option < OPTION_COUNT; option++) {
+        fprintf(out, "  %-32s  %s\n", option_usage(option, text, sizeof(text)), option_table[option].help);
     }
     fputs("\nExit status: 0 done, 1 failed or not ready, 2 a mistake in the command line.\n", out);
 }

@@ -13,12 +13,13 @@
 
 /* Constant, spelling, what its value is called (NULL: a flag), may it be repeated, help. */
 #define OPTIONS(X)                                                                                                     \
-    X(SOCKET, "--socket", "PATH", false, "the broker's socket (or RUNNING_PROCESS_BROKER_V1_SOCKET)")                  \
+    X(SOCKET, "--socket", "PATH", false,                                                                               \
+      "the broker to talk to (or RUNNING_PROCESS_BROKER_V1_SOCKET); with every command")                               \
     X(JSON, "--json", NULL, false, "JSON on one line")                                                                 \
     X(EFFECTIVE, "--effective", NULL, false, "with where each value comes from")                                       \
     X(LOCAL, "--local", NULL, false, "do not ask a broker: what this command knows by itself")                         \
     X(DEADLINE_MS, "--deadline-ms", "N", false, "how long the broker may drain, in ms (default 10000, at most 60000)") \
-    X(INSTANCE, "--instance", "INSTANCE", false, "shared, private:SERVICE or explicit:NAME (default shared)")          \
+    X(INSTANCE, "--instance", "INSTANCE", false, "which broker: shared, private:SERVICE or explicit:NAME")             \
     X(SERVICE, "--service", "NAME", false, "name of the service")                                                      \
     X(VERSION, "--version", "VERSION", false, "version of the service")                                                \
     X(BACKEND_ENDPOINT, "--backend-endpoint", "PATH", false, "socket of the backend")                                  \

@@ -189,7 +189,7 @@ static int build(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
         r = name_everything(broker, ret_text);
     }
     if (!r) {
-        log_set_instance(broker->name.text);
+        log_set_instance(mode == DAEMON_LAUNCH ? broker->name.text : NULL); /* the others have no name yet, or none */
         r = make_directories(broker, ret_text);
     }
     if (!r) {
