@@ -21,24 +21,17 @@ struct place {
 static _Thread_local struct place places[PLACES_MAX];
 static _Thread_local unsigned int n_places;
 
-static void note(const char *file, int line)
+void error_note_birth(const char *file, int line)
+{
+    n_places = 0;
+    error_note_passage(file, line);
+}
+
+void error_note_passage(const char *file, int line)
 {
     if (n_places < PLACES_MAX) {
         places[n_places++] = (struct place){.file = file, .line = line};
     }
-}
-
-int error_note_origin(int r, const char *file, int line)
-{
-    n_places = 0;
-    note(file, line);
-    return r;
-}
-
-int error_note_trace_slow(int r, const char *file, int line)
-{
-    note(file, line);
-    return r;
 }
 
 static const char *base_name(const char *path)

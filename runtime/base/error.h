@@ -30,12 +30,22 @@ const char *error_path(char *text, size_t size);
 /* The symbolic name of an errno of either sign, "ENOENT"; "E?" for one that has none. */
 const char *error_name(int r);
 
-int error_note_origin(int r, const char *file, int line);
-int error_note_trace_slow(int r, const char *file, int line);
+/* What the macros above do. The value passes through in plain sight, the bookkeeping does not touch it. */
+void error_note_birth(const char *file, int line);
+void error_note_passage(const char *file, int line);
+
+static inline int error_note_origin(int r, const char *file, int line)
+{
+    error_note_birth(file, line);
+    return r;
+}
 
 static inline int error_note_trace(int r, const char *file, int line)
 {
-    return r < 0 ? error_note_trace_slow(r, file, line) : r;
+    if (r < 0) {
+        error_note_passage(file, line);
+    }
+    return r;
 }
 
 static inline int error_note_fold(int r, const char *file, int line)

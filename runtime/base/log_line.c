@@ -156,7 +156,7 @@ void log_line_head(struct log_line *line, uint64_t unix_msec, const char *level,
         append_member(line, "msg", value.bytes, value.size);
         return;
     }
-    for (n = 0; level[n] && n < sizeof(upper) - 1; n++) {
+    for (n = 0; n < sizeof(upper) - 1 && level[n]; n++) {
         upper[n] = (char)(level[n] - 'a' + 'A');
     }
     quote(&value, text, text.size, false);

@@ -185,7 +185,9 @@ int private_dir_open_at(int dirfd, const char *name, const char *path, enum priv
 {
     struct private_dir_report unused;
 
-    report = report ? report : &unused;
+    if (!report) {
+        report = &unused;
+    }
     *report = (struct private_dir_report){0};
     return open_judged(dirfd, name, path, rule, create, report, ret_fd);
 }
@@ -264,7 +266,9 @@ int private_dir_open(const char *path, enum private_dir_rule rule, bool create, 
     char parent[PATH_MAX], *name;
     int r;
 
-    report = report ? report : &unused;
+    if (!report) {
+        report = &unused;
+    }
     r = copy_path(path, parent, report);
     if (r) {
         return r;
@@ -309,7 +313,9 @@ int private_dir_open_broker(const char *path, bool create, struct private_dir_re
     const char *name, *upper_name;
     int r;
 
-    report = report ? report : &unused;
+    if (!report) {
+        report = &unused;
+    }
     r = copy_path(path, upper_path, report);
     if (r) {
         return r;

@@ -256,7 +256,7 @@ static inline int sys_realpath(const char *path, char **ret)
     char *resolved = realpath(path, NULL);
 
     if (!resolved) {
-        return -errno;
+        return sys_failure();
     }
     *ret = resolved;
     return 0;
@@ -266,11 +266,12 @@ static inline int sys_realpath(const char *path, char **ret)
 static inline int sys_fdopendir(int fd, DIR **ret)
 {
     DIR *dir = fdopendir(fd);
-    int saved = errno;
+    int r;
 
     if (!dir) {
+        r = sys_failure();
         (void)close(fd);
-        return -saved;
+        return r;
     }
     *ret = dir;
     return 0;
@@ -291,7 +292,7 @@ static inline int sys_readdir(DIR *dir, struct dirent **ret)
     errno = 0;
     entry = readdir(dir);
     if (!entry && errno != 0) {
-        return -errno;
+        return sys_failure();
     }
     *ret = entry;
     return 0;

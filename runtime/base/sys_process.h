@@ -65,7 +65,7 @@ static inline pid_t sys_fork_pidfd(int *ret_pidfd)
     long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
 
     if (pid < 0) {
-        return (pid_t)-errno;
+        return (pid_t)sys_failure();
     }
     if (pid > 0) {
         *ret_pidfd = pidfd;

@@ -214,7 +214,7 @@ int definition_pack(const struct definition *definition, struct buffer *out)
     uint8_t *room;
     int r;
 
-    entries = malloc((definition->n_labels + 1) * (sizeof(*entries) + sizeof(*pointers)));
+    entries = malloc((definition->n_labels + 1) * (sizeof(*entries) + sizeof(LabelsEntry *)));
     if (!entries)
         return error_origin(-ENOMEM);
     pointers = (LabelsEntry **)(entries + definition->n_labels);

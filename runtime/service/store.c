@@ -72,13 +72,18 @@ static void forget_verdict(struct store_entry *entry)
     free(TAKE_PTR(entry->detail));
 }
 
+static void free_entry(struct store_entry *entry)
+{
+    forget_verdict(entry);
+    free(entry);
+}
+
 static void drop_entry(struct store *store, struct store_entry *entry)
 {
     HASH_DEL(store->by_name, entry);
     DL_DELETE(store->by_use, entry);
     store->n_entries--;
-    forget_verdict(entry);
-    free(entry);
+    free_entry(entry);
 }
 
 static struct store_entry *find_entry(struct store *store, struct slice service)
@@ -409,8 +414,11 @@ void store_deinit(struct store *store)
 {
     struct store_entry *entry, *next;
 
+    HASH_CLEAR(hh, store->by_name);
     DL_FOREACH_SAFE(store->by_use, entry, next)
-    drop_entry(store, entry);
+    free_entry(entry);
+    store->by_use = NULL;
+    store->n_entries = 0;
     close_dir(store);
     free(TAKE_PTR(store->dir));
 }
