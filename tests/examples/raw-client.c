@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,13 +29,13 @@ static void read_all(int fd, uint8_t *into, size_t size)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4 || strlen(argv[1]) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        fail_with("usage: raw-client SOCKET SERVICE VERSION (a path of at most 107 bytes)");
+    if (argc != 4 || strlen(argv[1]) > 107 || strlen(argv[2]) > 64 || strlen(argv[3]) > 64)
+        fail_with("usage: raw-client SOCKET SERVICE VERSION");
+
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strcpy(address.sun_path, argv[1]);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval patience = {.tv_sec = 30};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    alarm(30); /* the broker answers within 30 s, or the signal ends us */
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         fail_with("nobody listens there");
 
@@ -47,13 +46,10 @@ int main(int argc, char **argv)
     hello.service_name = argv[2];
     hello.wanted_version = argv[3];
     uint8_t payload[1024], message[4096];
-    if (running_process__broker__v1__hello__get_packed_size(&hello) > sizeof(payload))
-        fail_with("names too long");
     RunningProcess__Broker__V1__Frame frame;
     running_process__broker__v1__frame__init(&frame);
     frame.envelope_version = frame.request_id = 1;
-    frame.payload.data = payload;
-    frame.payload.len = running_process__broker__v1__hello__pack(&hello, payload);
+    frame.payload = (ProtobufCBinaryData){running_process__broker__v1__hello__pack(&hello, payload), payload};
 
     /* On the wire: one byte 1, the length as four little-endian bytes, the Frame. */
     size_t size = running_process__broker__v1__frame__pack(&frame, message + 5);
@@ -71,10 +67,14 @@ int main(int argc, char **argv)
     RunningProcess__Broker__V1__HelloReply *reply = NULL;
     if (got != NULL)
         reply = running_process__broker__v1__hello_reply__unpack(NULL, got->payload.len, got->payload.data);
-    if (reply != NULL && reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_NEGOTIATED)
-        return printf("negotiated: %s at %s\n", reply->negotiated->daemon_version, reply->negotiated->backend_pipe) < 0;
-    if (reply == NULL || reply->result_case != RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_REFUSED)
+    if (reply == NULL || reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT__NOT_SET)
         fail_with("not a Hello reply");
-    printf("refused: %s (code %d)\n", reply->refused->reason, (int)reply->refused->code);
-    return 1;
+    int status = reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_REFUSED;
+    if (status == 0)
+        printf("negotiated: %s at %s\n", reply->negotiated->daemon_version, reply->negotiated->backend_pipe);
+    else
+        printf("refused: %s (code %d)\n", reply->refused->reason, (int)reply->refused->code);
+    running_process__broker__v1__hello_reply__free_unpacked(reply, NULL);
+    running_process__broker__v1__frame__free_unpacked(got, NULL);
+    return status;
 }
