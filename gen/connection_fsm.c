@@ -45,6 +45,12 @@ static void do_close__peer_cap(struct fsm *fsm)
 }
 static const struct fsm_call call_close__peer_cap = {.name = "close(peer_cap)", .act = do_close__peer_cap};
 
+static void do_close__memory(struct fsm *fsm)
+{
+    connection_close((struct connection *)fsm, CONNECTION_CLOSE_MEMORY);
+}
+static const struct fsm_call call_close__memory = {.name = "close(memory)", .act = do_close__memory};
+
 static int do_route(struct fsm *fsm)
 {
     return (int)connection_route((struct connection *)fsm);
@@ -68,12 +74,6 @@ static void do_close__probe(struct fsm *fsm)
     connection_close((struct connection *)fsm, CONNECTION_CLOSE_PROBE);
 }
 static const struct fsm_call call_close__probe = {.name = "close(probe)", .act = do_close__probe};
-
-static void do_close__memory(struct fsm *fsm)
-{
-    connection_close((struct connection *)fsm, CONNECTION_CLOSE_MEMORY);
-}
-static const struct fsm_call call_close__memory = {.name = "close(memory)", .act = do_close__memory};
 
 static void do_close__deadline(struct fsm *fsm)
 {
@@ -193,10 +193,10 @@ static const char *const event_names[] = {
     [CONNECTION_EVENT_UNWELCOME] = "unwelcome",
     [CONNECTION_EVENT_UNKNOWN] = "unknown",
     [CONNECTION_EVENT_CROWDED] = "crowded",
+    [CONNECTION_EVENT_STARVED] = "starved",
     [CONNECTION_EVENT_COMPLETE] = "complete",
     [CONNECTION_EVENT_MALFORMED] = "malformed",
     [CONNECTION_EVENT_EMPTY] = "empty",
-    [CONNECTION_EVENT_STARVED] = "starved",
     [CONNECTION_EVENT_REPLIED] = "replied",
     [CONNECTION_EVENT_MUST_WAIT] = "must_wait",
     [CONNECTION_EVENT_UNANSWERABLE] = "unanswerable",
@@ -225,8 +225,8 @@ static const struct fsm_timer_info timers[] = {
 
 static const struct fsm_work_info works[] = {
     [0] = {.name = "none"},
-    [1] = {.name = "check_peer", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WELCOME, CONNECTION_EVENT_UNWELCOME, CONNECTION_EVENT_UNKNOWN, CONNECTION_EVENT_CROWDED, 0}},
-    [2] = {.name = "read_frame", .outcomes = (const uint8_t[]){CONNECTION_EVENT_COMPLETE, CONNECTION_EVENT_MALFORMED, CONNECTION_EVENT_EMPTY, CONNECTION_EVENT_STARVED, 0}},
+    [1] = {.name = "check_peer", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WELCOME, CONNECTION_EVENT_UNWELCOME, CONNECTION_EVENT_UNKNOWN, CONNECTION_EVENT_CROWDED, CONNECTION_EVENT_STARVED, 0}},
+    [2] = {.name = "read_frame", .outcomes = (const uint8_t[]){CONNECTION_EVENT_STARVED, CONNECTION_EVENT_COMPLETE, CONNECTION_EVENT_MALFORMED, CONNECTION_EVENT_EMPTY, 0}},
     [3] = {.name = "route", .outcomes = (const uint8_t[]){CONNECTION_EVENT_STARVED, CONNECTION_EVENT_REPLIED, CONNECTION_EVENT_MUST_WAIT, CONNECTION_EVENT_UNANSWERABLE, 0}},
     [4] = {.name = "write_reply", .outcomes = (const uint8_t[]){CONNECTION_EVENT_WRITTEN, CONNECTION_EVENT_LOST, 0}},
     [5] = {.name = "discard", .outcomes = (const uint8_t[]){CONNECTION_EVENT_QUIET, 0}},
@@ -242,6 +242,7 @@ static const struct fsm_cell cells[CONNECTION_STATE_MAX][CONNECTION_EVENT_MAX] =
         [CONNECTION_EVENT_UNWELCOME] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_policy)})},
         [CONNECTION_EVENT_UNKNOWN] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_unknown)})},
         [CONNECTION_EVENT_CROWDED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__peer_cap)})},
+        [CONNECTION_EVENT_STARVED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__memory)})},
     },
     [CONNECTION_STATE_READING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "read_frame sees it"})},
@@ -249,10 +250,10 @@ static const struct fsm_cell cells[CONNECTION_STATE_MAX][CONNECTION_EVENT_MAX] =
         [CONNECTION_EVENT_EVICTED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__evicted)})},
         [CONNECTION_EVENT_CUT_OFF] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__shutdown)})},
         [CONNECTION_EVENT_DEADLINE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__deadline)})},
+        [CONNECTION_EVENT_STARVED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__memory)})},
         [CONNECTION_EVENT_COMPLETE] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_ROUTING, .calls = CALLS(&call_route)})},
         [CONNECTION_EVENT_MALFORMED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_WRITING, .calls = CALLS(&call_refuse__malformed, &call_write_reply)})},
         [CONNECTION_EVENT_EMPTY] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__probe)})},
-        [CONNECTION_EVENT_STARVED] = {1, ROWS({.verdict = FSM_GO, .next = CONNECTION_STATE_CLOSED, .calls = CALLS(&call_close__memory)})},
     },
     [CONNECTION_STATE_ROUTING] = {
         [CONNECTION_EVENT_HANG_UP] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "write_reply sees it"})},
@@ -354,8 +355,8 @@ const char *connection_close_name(enum connection_close_arg argument)
         [CONNECTION_CLOSE_PEER_POLICY] = "peer_policy",
         [CONNECTION_CLOSE_PEER_UNKNOWN] = "peer_unknown",
         [CONNECTION_CLOSE_PEER_CAP] = "peer_cap",
-        [CONNECTION_CLOSE_PROBE] = "probe",
         [CONNECTION_CLOSE_MEMORY] = "memory",
+        [CONNECTION_CLOSE_PROBE] = "probe",
         [CONNECTION_CLOSE_DEADLINE] = "deadline",
         [CONNECTION_CLOSE_EVICTED] = "evicted",
         [CONNECTION_CLOSE_BAD_ADMIN] = "bad_admin",

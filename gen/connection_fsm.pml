@@ -19,10 +19,10 @@
 #define connection_E_unwelcome 10
 #define connection_E_unknown 11
 #define connection_E_crowded 12
-#define connection_E_complete 13
-#define connection_E_malformed 14
-#define connection_E_empty 15
-#define connection_E_starved 16
+#define connection_E_starved 13
+#define connection_E_complete 14
+#define connection_E_malformed 15
+#define connection_E_empty 16
 #define connection_E_replied 17
 #define connection_E_must_wait 18
 #define connection_E_unanswerable 19
@@ -38,8 +38,8 @@
 #define connection_close_peer_policy 1
 #define connection_close_peer_unknown 2
 #define connection_close_peer_cap 3
-#define connection_close_probe 4
-#define connection_close_memory 5
+#define connection_close_memory 4
+#define connection_close_probe 5
 #define connection_close_deadline 6
 #define connection_close_evicted 7
 #define connection_close_bad_admin 8
@@ -139,6 +139,7 @@ inline connection_step(i) {
         :: connection_e == connection_E_unwelcome -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_peer_policy); connection_drop(i)
         :: connection_e == connection_E_unknown -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_peer_unknown); connection_drop(i)
         :: connection_e == connection_E_crowded -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_peer_cap); connection_drop(i)
+        :: connection_e == connection_E_starved -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_memory); connection_drop(i)
         :: else -> assert(false) /* cannot happen */
         fi
     :: connection_st[i] == connection_S_reading ->
@@ -148,10 +149,10 @@ inline connection_step(i) {
         :: connection_e == connection_E_evicted -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_evicted); connection_drop(i)
         :: connection_e == connection_E_cut_off -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_shutdown); connection_drop(i)
         :: connection_e == connection_E_deadline -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_deadline); connection_drop(i)
+        :: connection_e == connection_E_starved -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_memory); connection_drop(i)
         :: connection_e == connection_E_complete -> connection_wk[i] = 0; connection_st[i] = connection_S_routing; connection_wk[i] = 0; connection_route(i)
         :: connection_e == connection_E_malformed -> connection_wk[i] = 0; connection_st[i] = connection_S_writing; connection_refuse(i, connection_refuse_malformed); connection_wk[i] = 0; connection_write_reply(i)
         :: connection_e == connection_E_empty -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_probe); connection_drop(i)
-        :: connection_e == connection_E_starved -> connection_wk[i] = 0; connection_st[i] = connection_S_closed; connection_close(i, connection_close_memory); connection_drop(i)
         :: else -> assert(false) /* cannot happen */
         fi
     :: connection_st[i] == connection_S_routing ->
@@ -224,10 +225,11 @@ inline connection_turn(i) {
         :: connection_quiet(i) && connection_wk[i] == connection_W_check_peer -> connection_wk[i] = 0; connection_e = connection_E_unwelcome
         :: connection_quiet(i) && connection_wk[i] == connection_W_check_peer -> connection_wk[i] = 0; connection_e = connection_E_unknown
         :: connection_quiet(i) && connection_wk[i] == connection_W_check_peer -> connection_wk[i] = 0; connection_e = connection_E_crowded
+        :: connection_quiet(i) && connection_wk[i] == connection_W_check_peer -> connection_wk[i] = 0; connection_e = connection_E_starved
+        :: connection_quiet(i) && connection_wk[i] == connection_W_read_frame -> connection_wk[i] = 0; connection_e = connection_E_starved
         :: connection_quiet(i) && connection_wk[i] == connection_W_read_frame -> connection_wk[i] = 0; connection_e = connection_E_complete
         :: connection_quiet(i) && connection_wk[i] == connection_W_read_frame -> connection_wk[i] = 0; connection_e = connection_E_malformed
         :: connection_quiet(i) && connection_wk[i] == connection_W_read_frame -> connection_wk[i] = 0; connection_e = connection_E_empty
-        :: connection_quiet(i) && connection_wk[i] == connection_W_read_frame -> connection_wk[i] = 0; connection_e = connection_E_starved
         :: connection_quiet(i) && connection_wk[i] == connection_W_route -> connection_wk[i] = 0; connection_e = connection_E_starved
         :: connection_quiet(i) && connection_wk[i] == connection_W_route -> connection_wk[i] = 0; connection_e = connection_E_replied
         :: connection_quiet(i) && connection_wk[i] == connection_W_route -> connection_wk[i] = 0; connection_e = connection_E_must_wait

@@ -27,10 +27,10 @@ _Static_assert(CONNECTION_EVENT_WELCOME == 9, "number of an event");
 _Static_assert(CONNECTION_EVENT_UNWELCOME == 10, "number of an event");
 _Static_assert(CONNECTION_EVENT_UNKNOWN == 11, "number of an event");
 _Static_assert(CONNECTION_EVENT_CROWDED == 12, "number of an event");
-_Static_assert(CONNECTION_EVENT_COMPLETE == 13, "number of an event");
-_Static_assert(CONNECTION_EVENT_MALFORMED == 14, "number of an event");
-_Static_assert(CONNECTION_EVENT_EMPTY == 15, "number of an event");
-_Static_assert(CONNECTION_EVENT_STARVED == 16, "number of an event");
+_Static_assert(CONNECTION_EVENT_STARVED == 13, "number of an event");
+_Static_assert(CONNECTION_EVENT_COMPLETE == 14, "number of an event");
+_Static_assert(CONNECTION_EVENT_MALFORMED == 15, "number of an event");
+_Static_assert(CONNECTION_EVENT_EMPTY == 16, "number of an event");
 _Static_assert(CONNECTION_EVENT_REPLIED == 17, "number of an event");
 _Static_assert(CONNECTION_EVENT_MUST_WAIT == 18, "number of an event");
 _Static_assert(CONNECTION_EVENT_UNANSWERABLE == 19, "number of an event");
@@ -70,7 +70,7 @@ enum connection_event connection_discard(struct connection *machine)
 
 void connection_close(struct connection *machine, enum connection_close_arg argument)
 {
-    static const char *const names[] = {"shutdown", "peer_policy", "peer_unknown", "peer_cap", "probe", "memory", "deadline", "evicted", "bad_admin", "lost", "done", "stalled", "refused"};
+    static const char *const names[] = {"shutdown", "peer_policy", "peer_unknown", "peer_cap", "memory", "probe", "deadline", "evicted", "bad_admin", "lost", "done", "stalled", "refused"};
 
     cells_did("close", (unsigned int)argument < 13 ? names[argument] : "?");
 }
@@ -155,10 +155,10 @@ static const struct cells_case cases[] = {
     {"checking", "unwelcome", "check_peer", "", "close(peer_policy)", "closed", "", "", 1, 0},
     {"checking", "unknown", "check_peer", "", "close(peer_unknown)", "closed", "", "", 1, 0},
     {"checking", "crowded", "check_peer", "", "close(peer_cap)", "closed", "", "", 1, 0},
+    {"checking", "starved", "check_peer", "", "close(memory)", "closed", "", "", 1, 0},
     {"checking", "complete", "", "", "", "checking", "", "", 0, 1},
     {"checking", "malformed", "", "", "", "checking", "", "", 0, 1},
     {"checking", "empty", "", "", "", "checking", "", "", 0, 1},
-    {"checking", "starved", "", "", "", "checking", "", "", 0, 1},
     {"checking", "replied", "", "", "", "checking", "", "", 0, 1},
     {"checking", "must_wait", "", "", "", "checking", "", "", 0, 1},
     {"checking", "unanswerable", "", "", "", "checking", "", "", 0, 1},
@@ -177,10 +177,10 @@ static const struct cells_case cases[] = {
     {"reading", "unwelcome", "", "", "", "reading", "", "deadline=500000", 0, 1},
     {"reading", "unknown", "", "", "", "reading", "", "deadline=500000", 0, 1},
     {"reading", "crowded", "", "", "", "reading", "", "deadline=500000", 0, 1},
+    {"reading", "starved", "read_frame", "", "close(memory)", "closed", "", "", 1, 0},
     {"reading", "complete", "read_frame", "", "route", "routing", "route", "", 0, 0},
     {"reading", "malformed", "read_frame", "", "refuse(malformed) write_reply", "writing", "write_reply", "stall=600002", 0, 0},
     {"reading", "empty", "read_frame", "", "close(probe)", "closed", "", "", 1, 0},
-    {"reading", "starved", "read_frame", "", "close(memory)", "closed", "", "", 1, 0},
     {"reading", "replied", "", "", "", "reading", "", "deadline=500000", 0, 1},
     {"reading", "must_wait", "", "", "", "reading", "", "deadline=500000", 0, 1},
     {"reading", "unanswerable", "", "", "", "reading", "", "deadline=500000", 0, 1},
@@ -199,10 +199,10 @@ static const struct cells_case cases[] = {
     {"routing", "unwelcome", "", "", "", "routing", "", "", 0, 1},
     {"routing", "unknown", "", "", "", "routing", "", "", 0, 1},
     {"routing", "crowded", "", "", "", "routing", "", "", 0, 1},
+    {"routing", "starved", "route", "", "close(memory)", "closed", "", "", 1, 0},
     {"routing", "complete", "", "", "", "routing", "", "", 0, 1},
     {"routing", "malformed", "", "", "", "routing", "", "", 0, 1},
     {"routing", "empty", "", "", "", "routing", "", "", 0, 1},
-    {"routing", "starved", "route", "", "close(memory)", "closed", "", "", 1, 0},
     {"routing", "replied", "route", "", "write_reply", "writing", "write_reply", "stall=600002", 0, 0},
     {"routing", "must_wait", "route", "", "", "waiting", "", "patience=600001", 0, 0},
     {"routing", "unanswerable", "route", "", "close(bad_admin)", "closed", "", "", 1, 0},
@@ -221,10 +221,10 @@ static const struct cells_case cases[] = {
     {"waiting", "unwelcome", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "unknown", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "crowded", "", "", "", "waiting", "", "patience=500001", 0, 1},
+    {"waiting", "starved", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "complete", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "malformed", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "empty", "", "", "", "waiting", "", "patience=500001", 0, 1},
-    {"waiting", "starved", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "replied", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "must_wait", "", "", "", "waiting", "", "patience=500001", 0, 1},
     {"waiting", "unanswerable", "", "", "", "waiting", "", "patience=500001", 0, 1},
@@ -244,10 +244,10 @@ static const struct cells_case cases[] = {
     {"writing", "unwelcome", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "unknown", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "crowded", "", "", "", "writing", "", "stall=500002", 0, 1},
+    {"writing", "starved", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "complete", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "malformed", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "empty", "", "", "", "writing", "", "stall=500002", 0, 1},
-    {"writing", "starved", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "replied", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "must_wait", "", "", "", "writing", "", "stall=500002", 0, 1},
     {"writing", "unanswerable", "", "", "", "writing", "", "stall=500002", 0, 1},
@@ -268,10 +268,10 @@ static const struct cells_case cases[] = {
     {"lingering", "unwelcome", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "unknown", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "crowded", "", "", "", "lingering", "", "linger=500003", 0, 1},
+    {"lingering", "starved", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "complete", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "malformed", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "empty", "", "", "", "lingering", "", "linger=500003", 0, 1},
-    {"lingering", "starved", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "replied", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "must_wait", "", "", "", "lingering", "", "linger=500003", 0, 1},
     {"lingering", "unanswerable", "", "", "", "lingering", "", "linger=500003", 0, 1},

@@ -161,10 +161,14 @@ enum connection_event connection_check_peer(struct connection *connection)
     if (!config->any_peer && connection->peer.uid != config->owner_uid) {
         return CONNECTION_EVENT_UNWELCOME;
     }
-    if (admit(connection) != 0) {
+    switch (admit(connection)) {
+    case 0:
+        return CONNECTION_EVENT_WELCOME;
+    case ADMISSION_E_CROWDED:
         return CONNECTION_EVENT_CROWDED;
+    default:
+        return CONNECTION_EVENT_STARVED;
     }
-    return CONNECTION_EVENT_WELCOME;
 }
 
 /* ------------------------------------------------------------------------------------------------- time */

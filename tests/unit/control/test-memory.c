@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The n-th allocation fails, once and from then on, for every n: a request is answered right or its connection closes,
+ * and the next one is served. The sanitizers bring their own allocator, which cannot be replaced: there every n passes
+ * at once.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check.h"
+#include "unit/control/rig.h"
+
+static long left = -1; /* allocations until one fails; -1: none does */
+static bool goes_on;   /* and all after it */
+static bool has_failed;
+
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
+static bool fails(void)
+{
+    if (left < 0) {
+        return false;
+    }
+    if (left > 0) {
+        left--;
+        return false;
+    }
+    left = goes_on ? 0 : -1;
+    has_failed = true;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __libc_realloc(memory, size);
+}
+#endif
+
+static struct rig rig;
+
+static void start_failing(long n, bool for_ever)
+{
+    has_failed = false;
+    goes_on = for_ever;
+    left = n;
+}
+
+static bool stop_failing(void)
+{
+    left = -1;
+    return has_failed;
+}
+
+static const char healthz_hex[] = "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01";
+static const char ok_hex[] =
+    "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
+
+/* Sends @bytes once with the @n-th allocation failing. True while that happened. */
+static bool try_request(const uint8_t *bytes, size_t size, long n, bool for_ever, size_t want_size)
+{
+    static uint8_t got[4096];
+    uint8_t healthz[64];
+    size_t got_size;
+    bool failed;
+    int fd;
+
+    rig_up(&rig, NULL, NULL);
+    hello_rig_define(&rig.hello, "zccache", "binary_path: \"/bin/true\"\nisolation: SHARED_BROKER\n");
+    fd = rig_connect(&rig);
+    start_failing(n, for_ever);
+    rig_send(&rig, fd, bytes, size);
+    got_size = rig_receive(&rig, fd, got, sizeof(got));
+    failed = stop_failing();
+    check(got_size == 0 || got_size == SIZE_MAX || got_size == want_size || failed);
+    check(got_size == want_size || failed);
+    rig_expect(&rig, healthz, rig_from_hex(healthz_hex, healthz), ok_hex);
+    rig_settle(&rig);
+    check_int(control_connections_open(rig.control), 0);
+    check_int(rig.control->pool.used, 0);
+    rig_down(&rig);
+    return failed;
+}
+
+static void sweep(const uint8_t *bytes, size_t size, size_t want_size)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        long n = 0;
+
+        while (try_request(bytes, size, n, for_ever != 0, want_size)) {
+            check_fatal(n++ < 200);
+        }
+    }
+}
+
+static void test_hello(void)
+{
+    uint8_t bytes[128], want[256];
+    size_t size = hello_rig_frame(bytes, "zccache", "1.0.0", 1);
+    struct reply reply = {.echo.request_id = 1};
+
+    reply_refuse(&reply, 3, "backend is not registered", 1000);
+    sweep(bytes, size, reply_pack(&reply, want));
+}
+
+static void test_admin(void)
+{
+    uint8_t bytes[64], want[64];
+    size_t size = rig_from_hex(healthz_hex, bytes);
+
+    sweep(bytes, size, rig_from_hex(ok_hex, want));
+}
+
+/* A body beyond 64 KiB, which is skimmed. */
+static void test_skim(void)
+{
+    static uint8_t bytes[70005] = {1, 0x70, 0x11, 1, 0, 0x08, 1, 0x22, 0xEA, 0xA2, 4};
+    uint8_t want[256];
+    struct reply reply = {0};
+
+    reply_refuse(&reply, 6, "initial Hello frame exceeds 64 KiB", 0);
+    sweep(bytes, sizeof(bytes), reply_pack(&reply, want));
+}
+
+static void test_start(void)
+{
+    long n = 0;
+    bool failed = true;
+
+    while (failed) {
+        struct control *control = NULL;
+        struct control_config config;
+        int r;
+
+        rig_up(&rig, NULL, NULL);
+        config = rig.control->config;
+        rig.control = control_free(rig.control);
+        start_failing(n, false);
+        r = control_new(&config, &control);
+        failed = stop_failing();
+        check(r == (failed ? -ENOMEM : 0));
+        check((control != NULL) == (r == 0));
+        rig.control = control;
+        rig_down(&rig);
+        check_fatal(n++ < 200);
+    }
+}
+
+CHECK_PROGRAM("control/memory", {"a Hello", test_hello}, {"an admin request", test_admin}, {"a long body", test_skim},
+              {"starting", test_start})
