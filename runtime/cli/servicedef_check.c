@@ -63,6 +63,7 @@ int servicedef_compile(const struct options *options)
     beside = default_output(options->operands[0]);
     r = beside ? definition_pack(definition, &binary) : -ENOMEM;
     if (r < 0) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not know that _cleanup_free_ frees beside */
         fprintf(options->err, "%s: error: %s\n", source.shown, strerror(-r));
         return EXIT_STATUS_FAILED;
     }

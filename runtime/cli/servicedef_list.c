@@ -67,18 +67,20 @@ static void sort_names(struct listing *listing)
 static bool read_names(struct listing *listing)
 {
     _cleanup_closedir_ DIR *dir = NULL;
-    struct dirent *entry;
+    struct dirent *entry = NULL;
     int r;
 
     r = sys_fdopendir(sys_dup_cloexec(listing->dir_fd, 3), &dir);
-    while (r == 0 && (r = sys_readdir(dir, &entry)) == 0 && entry) {
+    while (dir && (r = sys_readdir(dir, &entry)) == 0 && entry) {
         enum definition_form form;
         struct slice stem;
 
         if (!definition_file_form(entry->d_name, &form, &stem) || text_check_name(stem) != NAME_OK)
             continue;
-        if (listing->n_names == SERVICES_MAX || !add_name(listing, stem))
+        if (listing->n_names == SERVICES_MAX || !add_name(listing, stem)) {
             r = -ENOMEM;
+            break;
+        }
     }
     if (r < 0)
         fprintf(listing->options->err, "error: %s: %s\n", listing->dir, strerror(-r));
