@@ -93,6 +93,13 @@ static enum probe_fault compare(const struct prober *prober, const DaemonProcess
     return probe_compare(&wanted, identity);
 }
 
+/* What has been read cannot be read again: the next question is asked on another connection. */
+static enum prober_outcome forget_answer(struct prober *prober)
+{
+    hang_up(prober);
+    return not_ready(prober, "out of memory");
+}
+
 static enum prober_outcome judge(struct prober *prober)
 {
     struct slice body = {
@@ -106,7 +113,7 @@ static enum prober_outcome judge(struct prober *prober)
     arena_reset(&prober->arena);
     r = probe_check_reply(body, prober->nonce, &prober->arena, &fault, &identity);
     if (r < 0) {
-        return not_ready(prober, "out of memory");
+        return forget_answer(prober);
     }
     if (fault == PROBE_OK && prober->expected) {
         fault = compare(prober, identity);
@@ -166,7 +173,7 @@ static enum prober_outcome read_answer(struct prober *prober)
         }
         r = buffer_append(&prober->answer, bytes, (size_t)n);
         if (r < 0) {
-            return not_ready(prober, "out of memory");
+            return forget_answer(prober);
         }
     }
 }

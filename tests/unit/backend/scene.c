@@ -156,7 +156,8 @@ static void on_answered(struct backend_waiter *waiter, const struct backend_answ
     snprintf(asked->endpoint, sizeof(asked->endpoint), "%s", answer->ready ? answer->endpoint_path : "");
 }
 
-void scene_ask(struct scene *scene, const struct definition *definition, const char *version, struct asked *asked)
+void scene_ask_quietly(struct scene *scene, const struct definition *definition, const char *version,
+                       struct asked *asked)
 {
     struct instance_id instance = {.text = "shared"};
     struct backend_request request = {
@@ -173,10 +174,15 @@ void scene_ask(struct scene *scene, const struct definition *definition, const c
     memset(asked, 0, sizeof(*asked));
     asked->waiter.answered = on_answered;
     asked->r = backends_ask(&scene->backends, &request, &asked->waiter, &answer);
-    check(asked->r >= 0);
     if (asked->r == 0) {
         on_answered(&asked->waiter, &answer);
     }
+}
+
+void scene_ask(struct scene *scene, const struct definition *definition, const char *version, struct asked *asked)
+{
+    scene_ask_quietly(scene, definition, version, asked);
+    check(asked->r >= 0);
 }
 
 void scene_run_until(struct scene *scene, bool (*is_true)(struct scene *scene, void *userdata), void *userdata)
@@ -292,4 +298,22 @@ int scene_remove_locks(const char *path)
     }
     closedir(dir);
     return rmdir(path);
+}
+
+int scene_highest_fd(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int highest = 0;
+
+    check_fatal(dir != NULL);
+    while ((entry = readdir(dir))) {
+        int fd = atoi(entry->d_name);
+
+        if (fd > highest && fd != dirfd(dir)) {
+            highest = fd;
+        }
+    }
+    closedir(dir);
+    return highest;
 }

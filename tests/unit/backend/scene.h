@@ -51,6 +51,13 @@ void scene_touch(struct scene *scene, const char *name, char ret_path[256]);
 /* Asks for @version of @definition in the instance `shared`. */
 void scene_ask(struct scene *scene, const struct definition *definition, const char *version, struct asked *asked);
 
+/* The same where the question itself may fail: asked->r says how. */
+void scene_ask_quietly(struct scene *scene, const struct definition *definition, const char *version,
+                       struct asked *asked);
+
+/* The highest descriptor that is open. */
+int scene_highest_fd(void);
+
 /* Turns the loop until @is_true says so; a check fails after 20 s. */
 void scene_run_until(struct scene *scene, bool (*is_true)(struct scene *scene, void *userdata), void *userdata);
 void scene_run_until_answered(struct scene *scene, struct asked *asked);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Launches while memory or descriptors run out, at every point where they can. Whatever fails: a question that was
+ * taken is answered once, nothing is left behind, and the next launch, with enough of everything, succeeds.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "scene.h"
+#include "wire/protocol.h"
+
+/* ------------------------------------------------------------------------------------- allocations that can fail */
+
+#ifndef __SANITIZE_ADDRESS__
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *pointer, size_t size);
+
+static _Atomic long allocations_left = -1; /* this one fails; negative: none does */
+static _Atomic bool fails_for_ever;
+static _Atomic long n_failed;
+
+static bool fails(void)
+{
+    long left = allocations_left;
+
+    if (left < 0) {
+        return false;
+    }
+    if (left > 0) {
+        allocations_left = left - 1;
+        return false;
+    }
+    if (!fails_for_ever) {
+        allocations_left = -1;
+    }
+    n_failed++;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *pointer, size_t size)
+{
+    return fails() ? NULL : __libc_realloc(pointer, size);
+}
+
+/* One launch in which allocation @n fails; false: there were not as many. */
+static bool launch_with_failing(long n)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    int n_answers;
+    bool has_failed;
+
+    scene_init(&scene);
+    scene.config.launch_ceiling_nsec = 300 * NSEC_PER_MSEC;
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    scene_ask(&scene, definition, "0.0.0", &asked); /* the tables have their size, the worker its thread */
+    scene_run_until_answered(&scene, &asked);
+    memset(&asked, 0, sizeof(asked));
+    n_failed = 0;
+    allocations_left = n;
+    scene_ask_quietly(&scene, definition, "1.0.0", &asked);
+    if (asked.r == BACKENDS_E_WAIT) {
+        scene_run_until_answered(&scene, &asked);
+    }
+    allocations_left = -1;
+    has_failed = n_failed > 0;
+    n_answers = asked.n_answers;
+    check(asked.r < 0 ? n_answers == 0 : n_answers == 1);
+    check(asked.r < 0 || asked.answer.ready || has_failed);
+    scene_run_until_quiet(&scene);
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    definition_unref(definition);
+    scene_deinit(&scene);
+    return has_failed;
+}
+
+static void test_out_of_memory(void)
+{
+    long n = 0;
+
+    while (launch_with_failing(n) && n < 500) {
+        n++;
+    }
+    check(n >= 10); /* there is something to fail */
+    check(n < 500);
+}
+
+#else
+
+static void test_out_of_memory(void)
+{
+    check(true); /* the sanitizer has its own allocator */
+}
+
+#endif
+
+/* --------------------------------------------------------------------------------------------- no more descriptors */
+
+static void test_out_of_descriptors(void)
+{
+    struct rlimit before, tight;
+    bool has_succeeded = false, has_failed = false;
+
+    check_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int spare = 0; spare < 16; spare++) {
+        struct scene scene;
+        struct asked asked;
+        struct definition *definition;
+        int fillers[1024], n;
+
+        scene_init(&scene);
+        scene.config.launch_ceiling_nsec = 200 * NSEC_PER_MSEC;
+        scene_start(&scene);
+        definition = scene_install(&scene, "svc", "");
+        scene_ask(&scene, definition, "0.0.0", &asked);
+        scene_run_until_answered(&scene, &asked);
+        tight = (struct rlimit){.rlim_cur = (rlim_t)scene_highest_fd() + 32, .rlim_max = before.rlim_max};
+        check_int(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        for (n = 0; n < 1024 && (fillers[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0; n++) {
+        }
+        for (int i = 0; i < spare; i++) {
+            close(fillers[--n]);
+        }
+        scene_ask(&scene, definition, "1.0.0", &asked);
+        scene_run_until_answered(&scene, &asked);
+        while (n > 0) {
+            close(fillers[--n]);
+        }
+        check_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+        has_succeeded = has_succeeded || asked.answer.ready;
+        has_failed = has_failed || !asked.answer.ready;
+        check(asked.answer.ready || asked.answer.code == ERROR_CODE(BACKEND_SPAWN_FAILED));
+        scene_run_until_quiet(&scene);
+        scene_ask(&scene, definition, "2.0.0", &asked);
+        scene_run_until_answered(&scene, &asked);
+        check(asked.answer.ready);
+        definition_unref(definition);
+        scene_deinit(&scene);
+    }
+    check(has_succeeded);
+    check(has_failed);
+}
+
+CHECK_PROGRAM("backend/shortage", {"out of memory at every allocation", test_out_of_memory},
+              {"out of descriptors", test_out_of_descriptors})
