@@ -310,6 +310,7 @@ class Caps(Hostile):
         self.assertEqual(refused[0].read_all(), PRESSURE)
         reply = harness.ask_admin(broker.socket, 5)
         self.assertEqual((reply.body, reply.exit_code), ("not ready\n", 1))
+        self.assertIn('"fd_pressure":{"demoted":true}', harness.ask_admin(broker.socket, 1, json=True).body)
         self.assertIn("demoted under fd pressure", broker.stderr())
         before, begun = broker.cpu_seconds(), time.monotonic()
         with Conn(broker.socket) as idle:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Launching backends: what the child is given, who waits for it, how it fails, and what is left afterwards."""
+import json
 import os
 import shutil
 import signal
 import stat
-import subprocess
 import threading
 import time
 
@@ -224,6 +224,35 @@ class Child(Launch):
         with open("/proc/%d/status" % self.pid) as text:
             self.assertIn("SigBlk:\t0000000000000000", text.read())
         self.finish(self.broker, 1)
+
+    def test_endpoint_that_would_be_too_long(self):
+        """It moves to the fallback directory (decision 9b); tried as a user that has none yet."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to be a user without directories in /tmp")
+        uid = 1811201103
+        home = "/tmp/running-process-%d" % uid
+        shutil.rmtree(home, ignore_errors=True)
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        runtime = os.path.join(self.box.dir, "runtime-that-is-long")
+        os.mkdir(runtime, 0o700)
+        self.box.service("svc")
+        program = os.path.join(self.box.dir, "broker")
+        shutil.copyfile(harness.DAEMON, program)
+        os.chmod(program, 0o755)
+        for directory in (runtime, self.box.defs, self.box.sockets, self.box.home):
+            os.chown(directory, uid, uid)
+        os.chown(os.path.join(self.box.defs, "svc.servicedef"), uid, uid)
+        as_user = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
+        broker = self.box.daemon("--serve-launch", self.box.socket, "--service-def-dir", self.box.defs, program=program,
+                                 prefix=as_user, env=self.box.env(XDG_RUNTIME_DIR=runtime)).ready()
+        got = self.box.run("--socket", self.box.socket, "hello", "svc", "1.0.0", "--json", program=program, prefix=as_user)
+        self.assertEqual(got.returncode, 0, got.stdout + got.stderr)
+        pipe = json.loads(got.stdout)["backend_pipe"]
+        self.assertTrue(pipe.startswith(home + "/broker/rpb-v1-"), pipe)
+        self.assertLessEqual(len(pipe), 107)
+        for path in (home, home + "/broker"):
+            self.assertEqual((os.stat(path).st_uid, stat.S_IMODE(os.stat(path).st_mode)), (uid, 0o700))
+        broker.stop()
 
     def test_socket_and_its_directory(self):
         self.launched()
@@ -467,6 +496,59 @@ class Failures(Launch):
         self.finish(broker, 1)
 
 
+class Limits(Launch):
+    """Decision 10: how many wait, launch and live at once. No refusal of these spends an attempt."""
+
+    def in_progress(self, reply):
+        self.assertRefused(reply, RATE_LIMITED, "backend spawn already in progress", 1000)
+
+    def test_256_waiters_a_key(self):
+        program = self.box.service("svc", ACT["never binds"])
+        broker = self.start()
+        conns = [Conn(broker.socket).send(hello_frame("svc", "1.0.0")) for _ in range(260)]
+        wait_for(lambda: sum(conn.has_bytes_now() for conn in conns) == 4, "four refusals")
+        for conn in conns:
+            if conn.has_bytes_now():
+                self.in_progress(parse_hello_reply(conn.read_all()))
+        wait_for(lambda: self.box.kill_backends(program), "the child")
+        answers = [conn.read_all() for conn in conns]
+        self.assertEqual(sum(bool(a) and parse_hello_reply(a).code == SPAWN_FAILED for a in answers), 256)
+        for conn in conns:
+            conn.close()
+        self.finish(broker)
+
+    def test_8_launches_at_once(self):
+        names = ["svc%d" % number for number in range(8)]
+        programs = [self.box.service(name, ACT["never binds"]) for name in names]
+        self.box.service("ninth")
+        broker = self.start()
+        conns = [Conn(broker.socket).send(hello_frame(name, "1.0.0")) for name in names]
+        wait_for(lambda: all(self.box.backend_pids(p) for p in programs), "eight children")
+        for _ in range(5):
+            self.in_progress(say_hello(broker.socket, "ninth", "1.0.0"))
+        self.box.kill_backends()
+        for conn in conns:
+            self.assertRefused(parse_hello_reply(conn.read_all()), SPAWN_FAILED)
+            conn.close()
+        self.negotiate(broker, "ninth")
+        self.finish(broker, 1)
+
+    def test_16_backends_a_service(self):
+        program = self.box.service("svc")
+        self.box.service("other")
+        broker = self.start()
+        for number in range(16):
+            self.negotiate(broker, "svc", "1.0.%d" % number)
+        for number in range(16, 20):
+            self.assertRefused(say_hello(broker.socket, "svc", "1.0.%d" % number), RATE_LIMITED, "backend limit reached",
+                               1000)
+        self.negotiate(broker, "svc", "1.0.7")
+        self.negotiate(broker, "other")
+        os.kill(self.box.backend_pids(program)[0], signal.SIGKILL)
+        wait_for(lambda: harness.is_negotiated(say_hello(broker.socket, "svc", "1.0.16")), "a free place")
+        self.finish(broker, 17)
+
+
 class Replacement(Launch):
     def test_killed_and_launched_again(self):
         program = self.box.service("svc")
@@ -570,5 +652,4 @@ class Locks(Launch):
 
 
 if __name__ == "__main__":
-    assert subprocess
     harness.main()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Every row of refusal_table.py against the daemon, byte for byte, plus the answers that depend on what came before."""
+import os
+import shutil
+import subprocess
 import unittest
 
 import harness
 from harness import RATE_LIMITED, exchange, hello_frame, parse_hello_reply
-from refusal_table import all_rows, install_definitions
+from refusal_table import BAD_NAMES, BAD_VERSIONS, all_rows, install_definitions
 
 
 class RefusalTable(unittest.TestCase):
@@ -59,6 +62,36 @@ class Sequences(harness.Case):
             self.assertRefused(reply, RATE_LIMITED, "Hello rate limit exceeded")
             self.assertTrue(1 <= reply.retry_after_ms <= 1000)
         self.assertEqual(harness.ask_admin(broker.socket, 4).body, "ok\n")
+        broker.stop()
+
+    def test_rate_limit_by_environment_and_by_process(self):
+        broker = self.box.launch_mode(env=self.box.env(RUNNING_PROCESS_BROKER_HELLO_RATE_LIMIT="1"))
+        harness.wait_for(lambda: parse_hello_reply(exchange(broker.socket, hello_frame())).code == RATE_LIMITED,
+                         "the limit of one a second")
+        got = self.box.run("--socket", broker.socket, "hello", "nosuch", "1.0.0")
+        self.assertIn("service definition was not found", got.stdout + got.stderr, "another process has its own count")
+        broker.stop()
+
+    def test_bad_names_touch_no_file(self):
+        if harness.VALGRIND or not shutil.which("strace"):
+            self.skipTest("needs strace and a daemon that runs bare")
+        broker = self.box.launch_mode("--hello-rate-limit", "0")
+        exchange(broker.socket, hello_frame("nosuch", "1.0.0"))
+        trace = os.path.join(self.box.dir, "trace")
+        tracer = subprocess.Popen(["strace", "-f", "-e", "trace=file,process", "-o", trace, "-p", str(broker.pid)],
+                                  stderr=subprocess.PIPE)
+        tracer.stderr.readline()
+        for name in BAD_NAMES:
+            exchange(broker.socket, hello_frame(name))
+        for version in BAD_VERSIONS:
+            exchange(broker.socket, hello_frame("nosuch", version))
+        exchange(broker.socket, hello_frame("nosuch", client_min_protocol=2, client_max_protocol=3))
+        exchange(broker.socket, hello_frame("nosuch", peer_pid=1))
+        tracer.terminate()
+        tracer.wait()
+        tracer.stderr.close()
+        with open(trace) as calls:
+            self.assertEqual(calls.read(), "")
         broker.stop()
 
     def test_default_rate_limit_is_256(self):

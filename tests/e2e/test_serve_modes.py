@@ -229,6 +229,46 @@ class Canonical(harness.Case):
         self.assertFalse(os.path.exists(self.box.dir + "/missing"), "the runtime directory itself is not ours to make")
 
 
+class Rest(harness.Case):
+    def test_nothing_due_nothing_done(self):
+        """No wake-up in a second, with connections open and a backend alive."""
+        harness.need(harness.TEST_BACKEND, "the test backend")
+        self.box.service("svc")
+        broker = self.box.launch_mode()
+        self.assertNegotiated(say_hello(broker.socket, "svc", "1.0.0"))
+        with harness.Conn(broker.socket) as idle, harness.Conn(broker.socket) as half:
+            half.send(hello_frame()[:9])
+            wait_for(lambda: half.unread() == 0, "the half frame read")
+
+            def wakeups():
+                found = 0
+                for thread in os.listdir("/proc/%d/task" % broker.pid):
+                    with open("/proc/%d/task/%s/status" % (broker.pid, thread)) as text:
+                        found += int(text.read().split("\nvoluntary_ctxt_switches:")[1].split()[0])
+                return found
+            idle.wait_readable(0.2)
+            before = wakeups()
+            idle.wait_readable(1.0)
+            self.assertLessEqual(wakeups() - before, 1)
+        broker.stop()
+
+    def test_no_socket_family_but_unix(self):
+        """Under a filter that kills it for any other (decision 4)."""
+        only_unix = os.path.join(harness.BUILD, "tests/helpers/only-unix")
+        harness.need(only_unix, "the filter")
+        harness.need(harness.TEST_BACKEND, "the test backend")
+        if harness.VALGRIND:
+            self.skipTest("valgrind opens what it likes")
+        self.assertNotEqual(self.box.run("-c", "import socket; socket.socket(socket.AF_INET)", program="/usr/bin/python3",
+                                         prefix=[only_unix]).returncode, 0, "the filter does not filter")
+        self.box.service("svc")
+        broker = self.box.launch_mode(prefix=[only_unix])
+        self.assertNegotiated(say_hello(broker.socket, "svc", "1.0.0"))
+        harness.ask_admin(broker.socket, 1, json=True)
+        say_hello(broker.socket, "nosuch", "1.0.0")
+        broker.stop()
+
+
 class Bounded(harness.Case):
     def test_max_connections_counts_everything(self):
         broker = self.box.launch_mode("--max-connections", "5")
