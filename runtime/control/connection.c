@@ -60,6 +60,7 @@ void connection_begin(struct control *control, int fd)
     connection->deadline_nsec = nsec_add(loop_now(control->config.loop), control->timeout_nsec);
     LIST_INSERT_HEAD(&control->open, connection, link);
     control->n_open++;
+    control_counted(control);
     if (connection_start(connection, control->config.world) < 0) {
         control_failed(control, "out of memory");
         connection_abandon(connection);
@@ -98,6 +99,7 @@ static void put_away(struct connection *connection)
     give_object(control, connection);
     if (!control->is_freeing) {
         fd_pressure_restore(&control->pressure);
+        control_counted(control);
         control_changed(control);
     }
 }

@@ -9,6 +9,7 @@
 #include "control/control.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/env.h"
@@ -16,6 +17,28 @@
 #include "control/state.h"
 
 enum { PER_PEER_MAX = 1024, BUFFERS_MAX = 32 * 1024 * 1024, TIMEOUT_MSEC = 30000 };
+
+/* ------------------------------------------------------------------------------------------------- memory */
+
+/* What a flood took lies about in pieces that the allocator would keep for ever. */
+static void trim_due(void *owner)
+{
+    struct control *control = owner;
+
+    control->n_peak = control->n_open;
+    (void)malloc_trim(0);
+}
+
+void control_counted(struct control *control)
+{
+    if (control->n_open > control->n_peak) {
+        control->n_peak = control->n_open;
+    }
+    if (control->n_peak >= CONTROL_FLOOD_MIN && control->n_open <= control->n_peak / 4 &&
+        !loop_timer_is_set(&control->trim)) {
+        loop_timer_set_in(&control->trim, nsec_from_msec(CONTROL_TRIM_MSEC));
+    }
+}
 
 /* ------------------------------------------------------------------------------------------------- birth and end */
 
@@ -27,6 +50,7 @@ static int set_up(struct control *control)
     control->timeout_nsec = nsec_from_msec(config->request_timeout_msec != 0
                                                ? config->request_timeout_msec
                                                : env_msec("RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS", TIMEOUT_MSEC));
+    loop_timer_init(&control->trim, config->loop, trim_due, control);
     LIST_INIT(&control->open);
     LIST_INIT(&control->spare);
     pool_init(&control->pool, config->buffers_max != 0 ? config->buffers_max : BUFFERS_MAX);
@@ -79,6 +103,7 @@ struct control *control_free(struct control *control)
         free(connection);
     }
     loop_defer_cancel(&control->telling);
+    loop_timer_stop(&control->trim);
     accept_deinit(control);
     admission_deinit(&control->admission);
     pool_deinit(&control->pool);

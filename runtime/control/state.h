@@ -22,6 +22,8 @@ enum {
     CONTROL_DISCARD_MAX = 65536, /* bytes thrown away while lingering */
     CONTROL_PATIENCE_MSEC = BACKENDS_PATIENCE_MS,
     CONTROL_BACKOFF_MSEC = 50,
+    CONTROL_FLOOD_MIN = 32,  /* open connections that count as a flood */
+    CONTROL_TRIM_MSEC = 200, /* after a flood has ebbed */
 };
 
 LIST_HEAD(connections, connection);
@@ -32,7 +34,9 @@ struct control {
     struct connections open;
     struct connections spare;
     uint32_t n_spare, n_open;
-    uint32_t n_owed; /* complete requests without an answer */
+    uint32_t n_peak;        /* most that were open since memory was last given back */
+    struct loop_timer trim; /* a flood has ebbed: give its memory back */
+    uint32_t n_owed;        /* complete requests without an answer */
     struct admission admission;
     struct pool pool;
     struct arena arena; /* for what is decoded during one step */
@@ -73,6 +77,9 @@ void control_evict_biggest(struct control *control);
 
 /* Something that listening, finishing or draining depends on has changed. */
 void control_changed(struct control *control);
+
+/* A connection has begun, or ended: @control->n_open has changed. */
+void control_counted(struct control *control);
 
 /* Notes the first failure of a connection, in words. */
 void control_failed(struct control *control, const char *error);
