@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RPB_BACKEND_H
+#define RPB_BACKEND_H
+
+/*
+ * librpb-backend: everything that a program needs to be a backend of the per-user broker (spec 03 §15).
+ *
+ * A backend takes over the listening socket that the broker made for it (or binds the endpoint that it was told),
+ * proves who it is to whoever asks with an identity probe, and answers frames on the lanes that it serves:
+ *
+ *     struct rpb_backend_config config = {.size = sizeof(config), .protocols = lanes, .n_protocols = 1, .handle =
+ * answer}; rpb_backend_new(&config, &backend, text);    // listening from here on: clients queue, they are not refused
+ *     load_everything_slow();
+ *     rpb_backend_run(backend);                    // until rpb_backend_stop(), or idle for long enough
+ *     rpb_backend_free(backend);
+ *
+ * The library starts no threads, keeps no global state, installs no signal handlers and never ends the process. One
+ * object belongs to one thread at a time; different objects may live in different threads. Whoever has an event loop
+ * calls rpb_backend_step() instead of rpb_backend_run(). Whoever has an accept loop of his own, which speaks another
+ * protocol on the same socket, uses rpb_listener_open() and rpb_mux_classify() alone.
+ *
+ * Functions return 0 or a negative errno, positive values only where they are listed; -ENOMEM is an ordinary result.
+ * Times are milliseconds, deadlines nanoseconds of CLOCK_MONOTONIC. Text is UTF-8. SIGPIPE is never raised.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rpb/protocol.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rpb_backend;
+struct rpb_later;
+
+/** Room for a message of this library, its NUL included. */
+#define RPB_BACKEND_TEXT_MAX 512
+
+/* ------------------------------------------------------------------------------------------------------- requests */
+
+/** One frame on a served lane, borrowed for the time of the handler's call (spec 01 §2.1). */
+struct rpb_request {
+    uint32_t protocol;         /**< Frame.payload_protocol: the lane, one of rpb_backend_config.protocols */
+    uint32_t kind;             /**< enum rpb_frame_kind, or whatever else the client sent */
+    uint64_t request_id;       /**< chosen by the client; echoed in the response */
+    const void *payload;       /**< @payload_size bytes; not NUL-terminated; may be NULL when there are none */
+    size_t payload_size;       /**< in bytes */
+    const char *traceparent;   /**< W3C trace context as sent, "" without one; echoed in the response */
+    const char *tracestate;    /**< likewise */
+    uint64_t deadline_unix_ms; /**< Frame.deadline_unix_ms: a hint, 0 for none; the library ignores it */
+    uint64_t connection;       /**< number of the connection in this backend, from 1, never used twice */
+    int32_t peer_pid;          /**< process at the other end when it connected (SO_PEERCRED) */
+    uint32_t peer_uid;         /**< its user */
+    void *internal;            /**< the library's own */
+};
+
+/**
+ * Answers @request with @size bytes at @data (copied; NULL is allowed for 0 bytes): a RESPONSE on the same lane with
+ * the same request id, traceparent and tracestate, encoding NONE, no deadline (spec 03 §15.3).
+ *
+ * Only inside the handler's call, at most once for one request.
+ *
+ * @return 0; -EALREADY when it was answered or put off before; -EMSGSIZE when the frame would exceed 16 MiB (then
+ * another answer may be tried); -ENOBUFS when the peer does not read and too much waits for it already; -ENOMEM.
+ */
+RPB_PUBLIC int rpb_respond(struct rpb_request *request, const void *data, size_t size);
+
+/**
+ * Puts the answer to @request off: the handler returns without one, the connection stays, and rpb_later_respond() gives
+ * the answer at any time, in any order. At most 64 requests of one connection can be put off; then the library reads no
+ * more from it until one is answered.
+ *
+ * @param ret_later  The obligation to answer, owned by the caller: end it with rpb_later_respond() or rpb_later_drop().
+ * @return 0; -EALREADY as above; -ENOMEM.
+ */
+RPB_PUBLIC int rpb_request_defer(struct rpb_request *request, struct rpb_later **ret_later);
+
+/**
+ * Gives the answer that was put off, as rpb_respond() does, and frees @later whatever the result. To be called by the
+ * thread that owns the backend, also outside of rpb_backend_step(). Harmless when the client or the backend has gone.
+ *
+ * @return 0; -EPIPE when the connection is gone; -ESHUTDOWN when the backend is freed; -EMSGSIZE, -ENOBUFS, -ENOMEM as
+ * above, and then the connection is closed, since its client would wait in vain.
+ */
+RPB_PUBLIC int rpb_later_respond(struct rpb_later *later, const void *data, size_t size);
+
+/** Frees @later without an answer and closes the connection, since its client would wait in vain. NULL is allowed. */
+RPB_PUBLIC void rpb_later_drop(struct rpb_later *later);
+
+/* -------------------------------------------------------------------------------------------------- the mux's words */
+
+/** What a detector of another protocol says about the bytes that begin a message (spec 03 §15.2). */
+enum rpb_legacy {
+    RPB_LEGACY_NO = 0,        /**< not the other protocol */
+    RPB_LEGACY_YES = 1,       /**< the other protocol: the connection is handed over, nothing is consumed */
+    RPB_LEGACY_NEED_MORE = 2, /**< cannot be told yet */
+};
+
+/**
+ * Looks at the @size (at least 1) bytes at @bytes. It is asked before anything else and wins, because a length header
+ * of another protocol may begin with the byte 1. It is asked again whenever bytes have been added.
+ */
+typedef enum rpb_legacy (*rpb_legacy_fn)(const void *bytes, size_t size, void *user);
+
+/* -------------------------------------------------------------------------------------------------------- identity */
+
+/** The SHA-256 of the executable at the end of a probe's answer, which only very old brokers look at (spec 03 §5.3). */
+enum rpb_sha256 {
+    RPB_SHA256_AUTO = 0,   /**< computed for executables up to 32 MiB, 32 zero bytes for longer ones */
+    RPB_SHA256_ALWAYS = 1, /**< always computed; takes about 4 ms a MiB while the first probe waits */
+    RPB_SHA256_ZEROS = 2,  /**< 32 zero bytes, which every current broker accepts */
+};
+
+/** Who a backend is: the contents of DaemonProcess (spec 03 §4.1) and the legacy digest. Owns nothing. */
+struct rpb_identity {
+    uint32_t pid;
+    char exe_path[4096];           /**< as /proc/self/exe reads */
+    uint8_t exe_hash[32];          /**< BLAKE3 of the file's bytes */
+    uint8_t legacy_exe_sha256[32]; /**< or 32 zeros */
+    char boot_id[128];             /**< /proc/sys/kernel/random/boot_id without white space */
+    char namespace_id[256];        /**< of the endpoint, byte for byte as the broker gave it */
+    char path[108];                /**< likewise */
+    uint64_t started_at_unix_ms;   /**< when the identity was made */
+    bool has_idle_timeout;
+    uint32_t idle_timeout_secs; /**< valid with has_idle_timeout */
+};
+
+/**
+ * Makes the identity of this process with an endpoint of (@namespace_id, @path). Reads the whole executable once for
+ * BLAKE3 (spec 03 §15.1 (4)) and, by @sha256, once more; that blocks. Leaves has_idle_timeout false.
+ *
+ * @return 0; -EINVAL for an empty or too long @path, -ENAMETOOLONG for @namespace_id or the executable's path, -EILSEQ
+ * when one of them is not UTF-8; or the errno of /proc.
+ */
+RPB_PUBLIC int rpb_identity_make(const char *namespace_id, const char *path, enum rpb_sha256 sha256,
+                                 struct rpb_identity *ret_identity);
+
+/**
+ * The identity file's text (spec 03 §15.4): pretty JSON, keys in their fixed order, no newline at the end.
+ *
+ * @param ret_json  NUL-terminated, to be freed by the caller with free().
+ * @return 0 or -ENOMEM.
+ */
+RPB_PUBLIC int rpb_identity_to_json(const struct rpb_identity *identity, char **ret_json);
+
+/**
+ * Reads the text of an identity file: @size bytes at @json. Unknown keys are ignored, a missing legacy digest is zeros,
+ * a missing idle timeout is none.
+ *
+ * @return 0; -EBADMSG when it is malformed (also: another algorithm than blake3, a digest of another size); -ENOMEM.
+ */
+RPB_PUBLIC int rpb_identity_from_json(const char *json, size_t size, struct rpb_identity *ret_identity);
+
+/**
+ * Writes the identity file at @path: mode 0600, a temporary file beside it, synced, renamed over it, the directory
+ * synced. The directory must exist. On any failure nothing of it is left and an older file stays as it is. Blocks.
+ *
+ * @return 0 or a negative errno.
+ */
+RPB_PUBLIC int rpb_identity_write(const struct rpb_identity *identity, const char *path);
+
+enum {
+    RPB_IDENTITY_ABSENT = 1, /**< there is no such file */
+};
+
+/**
+ * Strict reading of the identity file at @path.
+ *
+ * @return 0; RPB_IDENTITY_ABSENT; -EBADMSG when it is malformed; another negative errno when it cannot be read.
+ */
+RPB_PUBLIC int rpb_identity_read(const char *path, struct rpb_identity *ret_identity);
+
+/** Tolerant reading: false when the file is absent, malformed or unreadable. */
+RPB_PUBLIC bool rpb_identity_find(const char *path, struct rpb_identity *ret_identity);
+
+/** Removes the identity file at @path when it names this process (a successor's file stays). Best effort. */
+RPB_PUBLIC void rpb_identity_remove(const char *path);
+
+/* -------------------------------------------------------------------------------------------------------- listener */
+
+/**
+ * A listening socket for the endpoint of this process (spec 03 §15.1 (1) and (2)).
+ *
+ * With RUNNING_PROCESS_BROKER_LISTENER_FD set the inherited descriptor is adopted: it must be a listening stream socket
+ * bound to exactly @path. If it is not, this fails and never binds instead. The variable is removed from the
+ * environment either way, which is not safe beside threads that read it: call this before starting any. The descriptor
+ * becomes close-on-exec and nonblocking, and listen() is called again, so that the kernel names this process as the
+ * listener.
+ *
+ * Without the variable the socket is bound: mode 0600; a file left there by a dead process is removed first, a live
+ * socket is not touched.
+ *
+ * @param path      At most 107 bytes; NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE.
+ * @param ret_fd    The listener, owned by the caller.
+ * @param ret_text  NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
+ * @return 0; -EINVAL: no endpoint or an impossible one; -EBADF, -ENOTSOCK, -EPROTOTYPE, -EADDRNOTAVAIL: the variable is
+ * not a number, no socket, not a listening stream socket, bound elsewhere; -EADDRINUSE: somebody listens there; another
+ * negative errno.
+ */
+RPB_PUBLIC int rpb_listener_open(const char *path, int *ret_fd, char *ret_text);
+
+/* ------------------------------------------------------------------------------------------------------------- mux */
+
+/** What rpb_mux_classify() works with. All borrowed. */
+struct rpb_mux {
+    const struct rpb_identity *identity; /**< what probes are answered with */
+    const uint32_t *protocols;           /**< lanes that are served */
+    size_t n_protocols;
+    rpb_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
+    void *user;                  /**< for detect_legacy */
+};
+
+enum rpb_mux_verdict {
+    RPB_MUX_NEED_MORE,      /**< read more and ask again with all of it */
+    RPB_MUX_LEGACY,         /**< the other protocol, or the first byte is not 1; nothing is consumed */
+    RPB_MUX_PROBE_ANSWERED, /**< write the reply, drop the consumed bytes, go on */
+    RPB_MUX_PAYLOAD,        /**< a frame on a served lane; drop the consumed bytes, go on */
+    RPB_MUX_FATAL,          /**< drop the connection; the fault says why */
+};
+
+enum rpb_mux_fault {
+    RPB_MUX_OK,
+    RPB_MUX_TOO_LARGE,   /**< the frame, or a frame of a probe, is longer than allowed */
+    RPB_MUX_MALFORMED,   /**< the body is not a Frame */
+    RPB_MUX_BAD_PROBE,   /**< a frame on the probe lane that is not a probe (spec 03 §5.1) */
+    RPB_MUX_FIRST_PARTY, /**< a lane that only brokers serve */
+    RPB_MUX_UNSERVED,    /**< a lane that this backend does not serve */
+    RPB_MUX_ENVELOPE,    /**< another envelope version, or a compressed payload */
+};
+
+/** A verdict; rpb_mux_result_deinit() frees what it holds. */
+struct rpb_mux_result {
+    enum rpb_mux_verdict verdict;
+    enum rpb_mux_fault fault;   /**< with RPB_MUX_FATAL */
+    size_t consumed;            /**< with PROBE_ANSWERED and PAYLOAD: bytes of the input that the frame took */
+    const void *reply;          /**< with PROBE_ANSWERED: the framed answer, ready to be written */
+    size_t reply_size;          /**< in bytes */
+    struct rpb_request request; /**< with PAYLOAD: the frame; connection and peer are 0, and rpb_respond() refuses it */
+    void *memory;               /**< the library's own */
+};
+
+/**
+ * Judges the @size bytes at @bytes, which begin with the first byte of a message (spec 03 §15.2, row by row; envelope
+ * version and encoding of payload frames are checked too). Pure: nothing is read, written or remembered.
+ *
+ * @param ret  Written on success; valid after @bytes are gone, until rpb_mux_result_deinit().
+ * @return 0 or -ENOMEM.
+ */
+RPB_PUBLIC int rpb_mux_classify(const struct rpb_mux *mux, const void *bytes, size_t size, struct rpb_mux_result *ret);
+
+/** Frees what @result holds. Accepts zeroes, twice. */
+RPB_PUBLIC void rpb_mux_result_deinit(struct rpb_mux_result *result);
+
+/**
+ * The framed response to @request as rpb_respond() makes it, for those who write to their sockets themselves.
+ *
+ * @param ret_frame  *@ret_size bytes, to be freed by the caller with free().
+ * @return 0, -EMSGSIZE, -ENOMEM.
+ */
+RPB_PUBLIC int rpb_response_pack(const struct rpb_request *request, const void *data, size_t size, void **ret_frame,
+                                 size_t *ret_size);
+
+/** The fault as a clause ("a frame on a lane that is not served"); static. */
+RPB_PUBLIC const char *rpb_mux_fault_text(enum rpb_mux_fault fault);
+
+/* --------------------------------------------------------------------------------------------------------- backend */
+
+/**
+ * What a backend is made of. Set .size = sizeof(the struct) and what is wanted; zero is the default everywhere. Strings
+ * and @protocols are copied by rpb_backend_new().
+ */
+struct rpb_backend_config {
+    size_t size; /**< sizeof(struct rpb_backend_config) as the caller was compiled; anything larger is -EINVAL */
+
+    const uint32_t *protocols; /**< lanes served: RPB_LANE_IS_FOR_BACKENDS() or -EINVAL; NULL: probes only */
+    size_t n_protocols;        /**< at most 64 */
+
+    /**
+     * Called for every frame on a served lane, one after the other in the order of the connection. Returns 0, or a
+     * negative value to close the connection. A frame of kind RPB_FRAME_REQUEST that was neither answered nor put off
+     * when it returns closes the connection, since its client would wait in vain. May call everything but
+     * rpb_backend_free(), rpb_backend_run() and rpb_backend_step().
+     */
+    int (*handle)(struct rpb_request *request, void *user);
+    void *user; /**< given to every callback */
+
+    rpb_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
+    /**
+     * Takes a connection that speaks the other protocol: @fd, blocking and close-on-exec, is the callee's from here on;
+     * the @size bytes at @bytes were read from it already. NULL: such connections are closed.
+     */
+    void (*take_legacy)(int fd, const void *bytes, size_t size, void *user);
+
+    /** Told why a connection was dropped and the like, one line in @text; for the log. NULL: nobody. */
+    void (*notice)(const char *text, void *user);
+
+    const char *endpoint; /**< path of the socket; NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE */
+    const char
+        *namespace_id; /**< NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_NAMESPACE; "default" when that is unset too */
+    const char *
+        sidecar_path; /**< identity file to write before serving (spec 03 §15.4) and to remove at the end; NULL: none */
+
+    /**
+     * Ends rpb_backend_run() when nothing happened for this long: no connection open that has sent a payload frame, and
+     * none accepted that did. Probes do not count. Part of the identity. 0: never.
+     */
+    uint32_t idle_timeout_secs;
+    enum rpb_sha256 sha256;
+
+    uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more are kept free for probes */
+    uint32_t max_frame_bytes;  /**< body of one frame; default and most 16 MiB */
+    uint64_t max_memory_bytes; /**< unprocessed bytes of all connections together; default 64 MiB. Beyond it the
+                                  connection that holds the most is closed */
+    uint32_t first_frame_msec; /**< how long a new connection may take to send one frame; default 5000 */
+    uint32_t stall_msec;       /**< how long a client may leave its answers unread; default 30000 */
+    uint32_t drain_msec;       /**< how long rpb_backend_stop() lets put-off answers and writes finish; default 5000 */
+    bool any_user;             /**< serve other users too; default: connections of other users are dropped */
+};
+
+/**
+ * A backend that listens: rpb_listener_open(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here
+ * on; they are served by run or step.
+ *
+ * @param config       Borrowed for the call.
+ * @param ret_backend  To be freed with rpb_backend_free().
+ * @param ret_text     NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
+ * @return 0; -EINVAL for an impossible configuration; the errors of rpb_listener_open(); -ENOMEM; another negative
+ * errno.
+ */
+RPB_PUBLIC int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend,
+                               char *ret_text);
+
+/**
+ * Closes everything, removes the socket (only while the file at its path is the one that this backend listened on) and
+ * the identity file, and frees @backend. Answers that are still put off stay the caller's to end. In a forked child it
+ * removes nothing. NULL is allowed.
+ */
+RPB_PUBLIC void rpb_backend_free(struct rpb_backend *backend);
+
+/**
+ * Makes the identity (reads the executable) and writes the identity file. Run and step do it by themselves before they
+ * serve anybody; this is for callers who want it earlier. Blocks. Later calls do nothing.
+ *
+ * @return 0 or a negative errno: the backend cannot prove who it is and must end.
+ */
+RPB_PUBLIC int rpb_backend_prepare(struct rpb_backend *backend);
+
+/** The identity; NULL before rpb_backend_prepare(). Borrowed from @backend. */
+RPB_PUBLIC const struct rpb_identity *rpb_backend_identity(const struct rpb_backend *backend);
+
+/**
+ * Serves until rpb_backend_stop() or the idle timeout, then finishes what is due within drain_msec and returns. Bad
+ * connections never end it.
+ *
+ * @return 0; a negative errno when it could not go on.
+ */
+RPB_PUBLIC int rpb_backend_run(struct rpb_backend *backend);
+
+/**
+ * Asks @backend to end. The only function that may be called from a signal handler or from another thread, as long as
+ * the backend is not freed meanwhile. Safe twice.
+ */
+RPB_PUBLIC void rpb_backend_stop(struct rpb_backend *backend);
+
+/** The descriptor to wait for in an event loop of the caller's: the same for the life of @backend, owned by it. */
+RPB_PUBLIC int rpb_backend_fd(const struct rpb_backend *backend);
+
+enum {
+    RPB_BACKEND_READ = 1,  /**< wait until the descriptor is readable (POLLIN) */
+    RPB_BACKEND_WRITE = 2, /**< wait until it is writable (POLLOUT) */
+};
+
+/** What to wait for at rpb_backend_fd(): RPB_BACKEND_READ, always. Here so that the loop need not know that. */
+RPB_PUBLIC uint32_t rpb_backend_wants(const struct rpb_backend *backend);
+
+/** When rpb_backend_step() is due though nothing became readable: ns of CLOCK_MONOTONIC; UINT64_MAX: never. */
+RPB_PUBLIC uint64_t rpb_backend_deadline_ns(const struct rpb_backend *backend);
+
+enum {
+    RPB_BACKEND_DONE = 1, /**< stopped or idle, and everything is finished: free the backend */
+};
+
+/**
+ * Does what can be done without waiting: a bounded turn, so call it again when the descriptor is still readable. The
+ * first call makes the identity, as rpb_backend_prepare() says.
+ *
+ * @return 0: go on; RPB_BACKEND_DONE; a negative errno when it could not go on.
+ */
+RPB_PUBLIC int rpb_backend_step(struct rpb_backend *backend);
+
+/** Connections open now. */
+RPB_PUBLIC size_t rpb_backend_connections(const struct rpb_backend *backend);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
