@@ -68,10 +68,11 @@ BLAKE3_OBJS := $(addprefix $(BUILD)/blake3/,$(addsuffix .o,$(BLAKE3_NAMES) $(BLA
 
 # ---------------------------------------------------------------------------------------------------- layers
 # Lowest first. scripts/lint-layers checks the includes, the linker checks the rest.
-ALL_LAYERS := base loop fsm wire service backend handoff hello ops control daemon cli
+ALL_LAYERS := base loop fsm wire service lib backend handoff hello ops control daemon cli
 LAYERS     := $(foreach l,$(ALL_LAYERS),$(if $(wildcard runtime/$(l)/*.c),$(l)))
 GEN_wire    := frame text
 GEN_service := servicedef_lexer servicedef_parser
+GEN_lib     := client_connect_fsm
 GEN_backend := launch_fsm
 GEN_ops     := fd_pressure_fsm
 GEN_control := connection_fsm
@@ -98,7 +99,8 @@ UNIT_BIN   := $(UNIT_SRC:%.c=$(BUILD)/%)
 CELL_BIN   := $(patsubst gen/%_fsm_cells.c,$(BUILD)/tests/cells/%,$(wildcard gen/*_fsm_cells.c))
 BACKEND_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/backend/*.c))
 HELPER_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/helpers/*.c))
-EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/examples/*.c))
+# examples of the public libraries are compiled by tests/lib/run, against an installed prefix
+EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/examples/client-% tests/examples/backend-%,$(wildcard tests/examples/*.c)))
 BENCH_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 BENCH_SO   := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/bench/preload/*.c))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz-*.c))
@@ -110,7 +112,7 @@ TOOLS      := $(BACKEND_BIN) $(HELPER_BIN) $(EXAMPLE_BIN)
 all: $(PROGRAM) $(FSMGEN) tools ## build the program, fsmgen and the small programs that tests and examples need
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile runtime/lib/lib.mk
 
 deps: ## install what is missing (Debian packages); without root, print the one command to run
 	@scripts/install-deps build test
@@ -273,5 +275,7 @@ $(BUILD)/tests/bench/preload/%.so: tests/bench/preload/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
+
+include runtime/lib/lib.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
