@@ -11,6 +11,7 @@
 #include <CUnit/Basic.h>
 #include <dirent.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,8 +69,15 @@ const char *check_tmpdir(void)
 
 const char *check_build_dir(void)
 {
+    static char path[PATH_MAX];
     const char *dir = getenv("BUILD");
-    return dir && *dir ? dir : "build";
+
+    /* absolute: a test may have changed its directory, and so may the program that it starts */
+    if (!*path && !realpath(dir && *dir ? dir : "build", path)) {
+        perror("the build directory ($BUILD)");
+        exit(1);
+    }
+    return path;
 }
 
 /* CUnit calls a test function without an argument: the tests run in table order, so a cursor tells which one it is. */

@@ -30,7 +30,7 @@ const char *check_tmpdir(void);
 /* Number of open descriptors of this process. */
 int check_count_fds(void);
 
-/* $BUILD, the build directory (default "build"): where helper programs are found. */
+/* The absolute path of $BUILD, the build directory (default "build"): where helper programs are found. */
 const char *check_build_dir(void);
 
 void check_int_at(long long got, long long want, const char *got_text, const char *file, unsigned int line);
