@@ -17,7 +17,7 @@
  * The library starts no threads, keeps no global state, installs no signal handlers and never ends the process. One
  * object belongs to one thread at a time; different objects may live in different threads. Whoever has an event loop
  * calls rpb_backend_step() instead of rpb_backend_run(). Whoever has an accept loop of his own, which speaks another
- * protocol on the same socket, uses rpb_listener_open() and rpb_mux_classify() alone.
+ * protocol on the same socket, uses rpb_backend_listen() and rpb_backend_mux_classify() alone.
  *
  * Functions return 0 or a negative errno, positive values only where they are listed; -ENOMEM is an ordinary result.
  * Times are milliseconds, deadlines nanoseconds of CLOCK_MONOTONIC. Text is UTF-8. SIGPIPE is never raised.
@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 struct rpb_backend;
-struct rpb_later;
+struct rpb_backend_later;
 
 /** Room for a message of this library, its NUL included. */
 #define RPB_BACKEND_TEXT_MAX 512
@@ -42,7 +42,7 @@ struct rpb_later;
 /* ------------------------------------------------------------------------------------------------------- requests */
 
 /** One frame on a served lane, borrowed for the time of the handler's call (spec 01 §2.1). */
-struct rpb_request {
+struct rpb_backend_request {
     uint32_t protocol;         /**< Frame.payload_protocol: the lane, one of rpb_backend_config.protocols */
     uint32_t kind;             /**< enum rpb_frame_kind, or whatever else the client sent */
     uint64_t request_id;       /**< chosen by the client; echoed in the response */
@@ -66,56 +66,58 @@ struct rpb_request {
  * @return 0; -EALREADY when it was answered or put off before; -EMSGSIZE when the frame would exceed 16 MiB (then
  * another answer may be tried); -ENOBUFS when the peer does not read and too much waits for it already; -ENOMEM.
  */
-RPB_PUBLIC int rpb_respond(struct rpb_request *request, const void *data, size_t size);
+RPB_PUBLIC int rpb_backend_respond(struct rpb_backend_request *request, const void *data, size_t size);
 
 /**
- * Puts the answer to @request off: the handler returns without one, the connection stays, and rpb_later_respond() gives
- * the answer at any time, in any order. At most 64 requests of one connection can be put off; then the library reads no
- * more from it until one is answered.
+ * Puts the answer to @request off: the handler returns without one, the connection stays, and
+ * rpb_backend_respond_later() gives the answer at any time, in any order. At most 64 requests of one connection can be
+ * put off; then the library reads no more from it until one is answered.
  *
- * @param ret_later  The obligation to answer, owned by the caller: end it with rpb_later_respond() or rpb_later_drop().
+ * @param ret_later  The obligation to answer, owned by the caller: end it with rpb_backend_respond_later() or
+ * rpb_backend_drop_later().
  * @return 0; -EALREADY as above; -ENOMEM.
  */
-RPB_PUBLIC int rpb_request_defer(struct rpb_request *request, struct rpb_later **ret_later);
+RPB_PUBLIC int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_later **ret_later);
 
 /**
- * Gives the answer that was put off, as rpb_respond() does, and frees @later whatever the result. To be called by the
- * thread that owns the backend, also outside of rpb_backend_step(). Harmless when the client or the backend has gone.
+ * Gives the answer that was put off, as rpb_backend_respond() does, and frees @later whatever the result. To be called
+ * by the thread that owns the backend, also outside of rpb_backend_step(). Harmless when the client or the backend has
+ * gone.
  *
  * @return 0; -EPIPE when the connection is gone; -ESHUTDOWN when the backend is freed; -EMSGSIZE, -ENOBUFS, -ENOMEM as
  * above, and then the connection is closed, since its client would wait in vain.
  */
-RPB_PUBLIC int rpb_later_respond(struct rpb_later *later, const void *data, size_t size);
+RPB_PUBLIC int rpb_backend_respond_later(struct rpb_backend_later *later, const void *data, size_t size);
 
 /** Frees @later without an answer and closes the connection, since its client would wait in vain. NULL is allowed. */
-RPB_PUBLIC void rpb_later_drop(struct rpb_later *later);
+RPB_PUBLIC void rpb_backend_drop_later(struct rpb_backend_later *later);
 
 /* -------------------------------------------------------------------------------------------------- the mux's words */
 
 /** What a detector of another protocol says about the bytes that begin a message (spec 03 §15.2). */
-enum rpb_legacy {
-    RPB_LEGACY_NO = 0,        /**< not the other protocol */
-    RPB_LEGACY_YES = 1,       /**< the other protocol: the connection is handed over, nothing is consumed */
-    RPB_LEGACY_NEED_MORE = 2, /**< cannot be told yet */
+enum rpb_backend_legacy {
+    RPB_BACKEND_LEGACY_NO = 0,        /**< not the other protocol */
+    RPB_BACKEND_LEGACY_YES = 1,       /**< the other protocol: the connection is handed over, nothing is consumed */
+    RPB_BACKEND_LEGACY_NEED_MORE = 2, /**< cannot be told yet */
 };
 
 /**
  * Looks at the @size (at least 1) bytes at @bytes. It is asked before anything else and wins, because a length header
  * of another protocol may begin with the byte 1. It is asked again whenever bytes have been added.
  */
-typedef enum rpb_legacy (*rpb_legacy_fn)(const void *bytes, size_t size, void *user);
+typedef enum rpb_backend_legacy (*rpb_backend_legacy_fn)(const void *bytes, size_t size, void *user);
 
 /* -------------------------------------------------------------------------------------------------------- identity */
 
 /** The SHA-256 of the executable at the end of a probe's answer, which only very old brokers look at (spec 03 §5.3). */
-enum rpb_sha256 {
-    RPB_SHA256_AUTO = 0,   /**< computed for executables up to 32 MiB, 32 zero bytes for longer ones */
-    RPB_SHA256_ALWAYS = 1, /**< always computed; takes about 4 ms a MiB while the first probe waits */
-    RPB_SHA256_ZEROS = 2,  /**< 32 zero bytes, which every current broker accepts */
+enum rpb_backend_sha256 {
+    RPB_BACKEND_SHA256_AUTO = 0,   /**< computed for executables up to 32 MiB, 32 zero bytes for longer ones */
+    RPB_BACKEND_SHA256_ALWAYS = 1, /**< always computed; takes about 4 ms a MiB while the first probe waits */
+    RPB_BACKEND_SHA256_ZEROS = 2,  /**< 32 zero bytes, which every current broker accepts */
 };
 
 /** Who a backend is: the contents of DaemonProcess (spec 03 §4.1) and the legacy digest. Owns nothing. */
-struct rpb_identity {
+struct rpb_backend_identity {
     uint32_t pid;
     char exe_path[4096];           /**< as /proc/self/exe reads */
     uint8_t exe_hash[32];          /**< BLAKE3 of the file's bytes */
@@ -135,8 +137,8 @@ struct rpb_identity {
  * @return 0; -EINVAL for an empty or too long @path, -ENAMETOOLONG for @namespace_id or the executable's path, -EILSEQ
  * when one of them is not UTF-8; or the errno of /proc.
  */
-RPB_PUBLIC int rpb_identity_make(const char *namespace_id, const char *path, enum rpb_sha256 sha256,
-                                 struct rpb_identity *ret_identity);
+RPB_PUBLIC int rpb_backend_identity_make(const char *namespace_id, const char *path, enum rpb_backend_sha256 sha256,
+                                         struct rpb_backend_identity *ret_identity);
 
 /**
  * The identity file's text (spec 03 §15.4): pretty JSON, keys in their fixed order, no newline at the end.
@@ -144,7 +146,7 @@ RPB_PUBLIC int rpb_identity_make(const char *namespace_id, const char *path, enu
  * @param ret_json  NUL-terminated, to be freed by the caller with free().
  * @return 0 or -ENOMEM.
  */
-RPB_PUBLIC int rpb_identity_to_json(const struct rpb_identity *identity, char **ret_json);
+RPB_PUBLIC int rpb_backend_identity_to_json(const struct rpb_backend_identity *identity, char **ret_json);
 
 /**
  * Reads the text of an identity file: @size bytes at @json. Unknown keys are ignored, a missing legacy digest is zeros,
@@ -152,7 +154,7 @@ RPB_PUBLIC int rpb_identity_to_json(const struct rpb_identity *identity, char **
  *
  * @return 0; -EBADMSG when it is malformed (also: another algorithm than blake3, a digest of another size); -ENOMEM.
  */
-RPB_PUBLIC int rpb_identity_from_json(const char *json, size_t size, struct rpb_identity *ret_identity);
+RPB_PUBLIC int rpb_backend_identity_from_json(const char *json, size_t size, struct rpb_backend_identity *ret_identity);
 
 /**
  * Writes the identity file at @path: mode 0600, a temporary file beside it, synced, renamed over it, the directory
@@ -160,24 +162,24 @@ RPB_PUBLIC int rpb_identity_from_json(const char *json, size_t size, struct rpb_
  *
  * @return 0 or a negative errno.
  */
-RPB_PUBLIC int rpb_identity_write(const struct rpb_identity *identity, const char *path);
+RPB_PUBLIC int rpb_backend_identity_write(const struct rpb_backend_identity *identity, const char *path);
 
 enum {
-    RPB_IDENTITY_ABSENT = 1, /**< there is no such file */
+    RPB_BACKEND_ABSENT = 1, /**< there is no such file */
 };
 
 /**
  * Strict reading of the identity file at @path.
  *
- * @return 0; RPB_IDENTITY_ABSENT; -EBADMSG when it is malformed; another negative errno when it cannot be read.
+ * @return 0; RPB_BACKEND_ABSENT; -EBADMSG when it is malformed; another negative errno when it cannot be read.
  */
-RPB_PUBLIC int rpb_identity_read(const char *path, struct rpb_identity *ret_identity);
+RPB_PUBLIC int rpb_backend_identity_read(const char *path, struct rpb_backend_identity *ret_identity);
 
 /** Tolerant reading: false when the file is absent, malformed or unreadable. */
-RPB_PUBLIC bool rpb_identity_find(const char *path, struct rpb_identity *ret_identity);
+RPB_PUBLIC bool rpb_backend_identity_find(const char *path, struct rpb_backend_identity *ret_identity);
 
 /** Removes the identity file at @path when it names this process (a successor's file stays). Best effort. */
-RPB_PUBLIC void rpb_identity_remove(const char *path);
+RPB_PUBLIC void rpb_backend_identity_remove(const char *path);
 
 /* -------------------------------------------------------------------------------------------------------- listener */
 
@@ -200,71 +202,73 @@ RPB_PUBLIC void rpb_identity_remove(const char *path);
  * not a number, no socket, not a listening stream socket, bound elsewhere; -EADDRINUSE: somebody listens there; another
  * negative errno.
  */
-RPB_PUBLIC int rpb_listener_open(const char *path, int *ret_fd, char *ret_text);
+RPB_PUBLIC int rpb_backend_listen(const char *path, int *ret_fd, char *ret_text);
 
 /* ------------------------------------------------------------------------------------------------------------- mux */
 
-/** What rpb_mux_classify() works with. All borrowed. */
-struct rpb_mux {
-    const struct rpb_identity *identity; /**< what probes are answered with */
-    const uint32_t *protocols;           /**< lanes that are served */
+/** What rpb_backend_mux_classify() works with. All borrowed. */
+struct rpb_backend_mux {
+    const struct rpb_backend_identity *identity; /**< what probes are answered with */
+    const uint32_t *protocols;                   /**< lanes that are served */
     size_t n_protocols;
-    rpb_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
-    void *user;                  /**< for detect_legacy */
+    rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
+    void *user;                          /**< for detect_legacy */
 };
 
-enum rpb_mux_verdict {
-    RPB_MUX_NEED_MORE,      /**< read more and ask again with all of it */
-    RPB_MUX_LEGACY,         /**< the other protocol, or the first byte is not 1; nothing is consumed */
-    RPB_MUX_PROBE_ANSWERED, /**< write the reply, drop the consumed bytes, go on */
-    RPB_MUX_PAYLOAD,        /**< a frame on a served lane; drop the consumed bytes, go on */
-    RPB_MUX_FATAL,          /**< drop the connection; the fault says why */
+enum rpb_backend_mux_verdict {
+    RPB_BACKEND_MUX_NEED_MORE,      /**< read more and ask again with all of it */
+    RPB_BACKEND_MUX_LEGACY,         /**< the other protocol, or the first byte is not 1; nothing is consumed */
+    RPB_BACKEND_MUX_PROBE_ANSWERED, /**< write the reply, drop the consumed bytes, go on */
+    RPB_BACKEND_MUX_PAYLOAD,        /**< a frame on a served lane; drop the consumed bytes, go on */
+    RPB_BACKEND_MUX_FATAL,          /**< drop the connection; the fault says why */
 };
 
-enum rpb_mux_fault {
-    RPB_MUX_OK,
-    RPB_MUX_TOO_LARGE,   /**< the frame, or a frame of a probe, is longer than allowed */
-    RPB_MUX_MALFORMED,   /**< the body is not a Frame */
-    RPB_MUX_BAD_PROBE,   /**< a frame on the probe lane that is not a probe (spec 03 §5.1) */
-    RPB_MUX_FIRST_PARTY, /**< a lane that only brokers serve */
-    RPB_MUX_UNSERVED,    /**< a lane that this backend does not serve */
-    RPB_MUX_ENVELOPE,    /**< another envelope version, or a compressed payload */
+enum rpb_backend_mux_fault {
+    RPB_BACKEND_MUX_OK,
+    RPB_BACKEND_MUX_TOO_LARGE,   /**< the frame, or a frame of a probe, is longer than allowed */
+    RPB_BACKEND_MUX_MALFORMED,   /**< the body is not a Frame */
+    RPB_BACKEND_MUX_BAD_PROBE,   /**< a frame on the probe lane that is not a probe (spec 03 §5.1) */
+    RPB_BACKEND_MUX_FIRST_PARTY, /**< a lane that only brokers serve */
+    RPB_BACKEND_MUX_UNSERVED,    /**< a lane that this backend does not serve */
+    RPB_BACKEND_MUX_ENVELOPE,    /**< another envelope version, or a compressed payload */
 };
 
-/** A verdict; rpb_mux_result_deinit() frees what it holds. */
-struct rpb_mux_result {
-    enum rpb_mux_verdict verdict;
-    enum rpb_mux_fault fault;   /**< with RPB_MUX_FATAL */
-    size_t consumed;            /**< with PROBE_ANSWERED and PAYLOAD: bytes of the input that the frame took */
-    const void *reply;          /**< with PROBE_ANSWERED: the framed answer, ready to be written */
-    size_t reply_size;          /**< in bytes */
-    struct rpb_request request; /**< with PAYLOAD: the frame; connection and peer are 0, and rpb_respond() refuses it */
-    void *memory;               /**< the library's own */
+/** A verdict; rpb_backend_mux_result_deinit() frees what it holds. */
+struct rpb_backend_mux_result {
+    enum rpb_backend_mux_verdict verdict;
+    enum rpb_backend_mux_fault fault; /**< with RPB_BACKEND_MUX_FATAL */
+    size_t consumed;                  /**< with PROBE_ANSWERED and PAYLOAD: bytes of the input that the frame took */
+    const void *reply;                /**< with PROBE_ANSWERED: the framed answer, ready to be written */
+    size_t reply_size;                /**< in bytes */
+    struct rpb_backend_request
+        request;  /**< with PAYLOAD: the frame; connection and peer are 0, and rpb_backend_respond() refuses it */
+    void *memory; /**< the library's own */
 };
 
 /**
  * Judges the @size bytes at @bytes, which begin with the first byte of a message (spec 03 §15.2, row by row; envelope
  * version and encoding of payload frames are checked too). Pure: nothing is read, written or remembered.
  *
- * @param ret  Written on success; valid after @bytes are gone, until rpb_mux_result_deinit().
+ * @param ret  Written on success; valid after @bytes are gone, until rpb_backend_mux_result_deinit().
  * @return 0 or -ENOMEM.
  */
-RPB_PUBLIC int rpb_mux_classify(const struct rpb_mux *mux, const void *bytes, size_t size, struct rpb_mux_result *ret);
+RPB_PUBLIC int rpb_backend_mux_classify(const struct rpb_backend_mux *mux, const void *bytes, size_t size,
+                                        struct rpb_backend_mux_result *ret);
 
 /** Frees what @result holds. Accepts zeroes, twice. */
-RPB_PUBLIC void rpb_mux_result_deinit(struct rpb_mux_result *result);
+RPB_PUBLIC void rpb_backend_mux_result_deinit(struct rpb_backend_mux_result *result);
 
 /**
- * The framed response to @request as rpb_respond() makes it, for those who write to their sockets themselves.
+ * The framed response to @request as rpb_backend_respond() makes it, for those who write to their sockets themselves.
  *
  * @param ret_frame  *@ret_size bytes, to be freed by the caller with free().
  * @return 0, -EMSGSIZE, -ENOMEM.
  */
-RPB_PUBLIC int rpb_response_pack(const struct rpb_request *request, const void *data, size_t size, void **ret_frame,
-                                 size_t *ret_size);
+RPB_PUBLIC int rpb_backend_response_pack(const struct rpb_backend_request *request, const void *data, size_t size,
+                                         void **ret_frame, size_t *ret_size);
 
 /** The fault as a clause ("a frame on a lane that is not served"); static. */
-RPB_PUBLIC const char *rpb_mux_fault_text(enum rpb_mux_fault fault);
+RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fault);
 
 /* --------------------------------------------------------------------------------------------------------- backend */
 
@@ -284,10 +288,10 @@ struct rpb_backend_config {
      * when it returns closes the connection, since its client would wait in vain. May call everything but
      * rpb_backend_free(), rpb_backend_run() and rpb_backend_step().
      */
-    int (*handle)(struct rpb_request *request, void *user);
+    int (*handle)(struct rpb_backend_request *request, void *user);
     void *user; /**< given to every callback */
 
-    rpb_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
+    rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
     /**
      * Takes a connection that speaks the other protocol: @fd, blocking and close-on-exec, is the callee's from here on;
      * the @size bytes at @bytes were read from it already. NULL: such connections are closed.
@@ -308,7 +312,7 @@ struct rpb_backend_config {
      * none accepted that did. Probes do not count. Part of the identity. 0: never.
      */
     uint32_t idle_timeout_secs;
-    enum rpb_sha256 sha256;
+    enum rpb_backend_sha256 sha256;
 
     uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more are kept free for probes */
     uint32_t max_frame_bytes;  /**< body of one frame; default and most 16 MiB */
@@ -321,13 +325,13 @@ struct rpb_backend_config {
 };
 
 /**
- * A backend that listens: rpb_listener_open(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here
+ * A backend that listens: rpb_backend_listen(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here
  * on; they are served by run or step.
  *
  * @param config       Borrowed for the call.
  * @param ret_backend  To be freed with rpb_backend_free().
  * @param ret_text     NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
- * @return 0; -EINVAL for an impossible configuration; the errors of rpb_listener_open(); -ENOMEM; another negative
+ * @return 0; -EINVAL for an impossible configuration; the errors of rpb_backend_listen(); -ENOMEM; another negative
  * errno.
  */
 RPB_PUBLIC int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend,
@@ -349,7 +353,7 @@ RPB_PUBLIC void rpb_backend_free(struct rpb_backend *backend);
 RPB_PUBLIC int rpb_backend_prepare(struct rpb_backend *backend);
 
 /** The identity; NULL before rpb_backend_prepare(). Borrowed from @backend. */
-RPB_PUBLIC const struct rpb_identity *rpb_backend_identity(const struct rpb_backend *backend);
+RPB_PUBLIC const struct rpb_backend_identity *rpb_backend_get_identity(const struct rpb_backend *backend);
 
 /**
  * Serves until rpb_backend_stop() or the idle timeout, then finishes what is due within drain_msec and returns. Bad
