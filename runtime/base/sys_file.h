@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -233,6 +234,22 @@ static inline int sys_dup_cloexec(int fd, int lowest)
 static inline int sys_dup2(int fd, int number)
 {
     SYS_RETRY(int, dup2(fd, number));
+}
+
+static inline int sys_dup3(int fd, int number, int flags)
+{
+    SYS_RETRY(int, dup3(fd, number, flags));
+}
+
+static inline int sys_inotify_init1(int flags)
+{
+    SYS_ONCE(int, inotify_init1(flags));
+}
+
+/* The number of the watch; -EACCES when @path cannot be read. */
+static inline int sys_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    SYS_ONCE(int, inotify_add_watch(fd, path, mask));
 }
 
 static inline int sys_pipe2(int ret_fds[2], int flags)

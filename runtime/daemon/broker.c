@@ -34,6 +34,7 @@ static void on_signal(void *owner, int signo)
 
     if (signo == SIGHUP) {
         recheck_definitions(broker);
+        socket_watch_look(&broker->socket_watch);
         return;
     }
     if (!broker->control) {
@@ -164,6 +165,20 @@ int broker_init_backends(struct broker *broker)
     return error_trace(r);
 }
 
+int broker_bind_socket(struct broker *broker, char ret_text[SINGLETON_TEXT_MAX])
+{
+    const struct singleton_config config = {
+        .path = broker->socket_path,
+        .canonical_dir = *broker->runtime_dir ? broker->runtime_dir : NULL,
+    };
+    int r = singleton_bind(&broker->singleton, &config, ret_text);
+
+    if (!r) {
+        socket_watch_init(&broker->socket_watch, &broker->loop, &broker->singleton, &config);
+    }
+    return r;
+}
+
 static int init_hello(struct broker *broker)
 {
     const struct daemon_config *config = broker->config;
@@ -253,6 +268,7 @@ void broker_deinit(struct broker *broker)
     if (broker->has_store) {
         store_deinit(&broker->store);
     }
+    socket_watch_deinit(&broker->socket_watch);
     singleton_deinit(&broker->singleton);
     if (broker->has_signals) {
         ignore_signals();

@@ -11,6 +11,7 @@
 #include "daemon/daemon.h"
 #include "daemon/drain.h"
 #include "daemon/singleton.h"
+#include "daemon/socket_watch.h"
 #include "daemon/startup.h"
 #include "fsm/fsm.h"
 #include "hello/hello.h"
@@ -34,13 +35,13 @@ struct broker {
     struct fsm_world world;
     struct loop_signals signals;
     struct singleton singleton;
+    struct socket_watch socket_watch;
     struct store store;
     struct backends backends;
     struct hello hello;
     struct control *control;
     struct admin admin;
     struct drain drain;
-    struct drain_config drain_config;
     /* which of them stand */
     bool has_loop, has_world, has_signals, has_store, has_backends, has_hello;
     bool is_interrupted; /* told to end before it was ready */
@@ -52,7 +53,10 @@ int broker_init_base(struct broker *broker);
 /* Definitions and backends (not for DAEMON_ONCE). 0 or a negative errno. */
 int broker_init_backends(struct broker *broker);
 
-/* Hello, admin, control socket: needs the bound socket; clients are served from the next turn on. */
+/* The control socket, bound and from then on watched. 0, or SINGLETON_E_* with the clause in @ret_text. */
+int broker_bind_socket(struct broker *broker, char ret_text[SINGLETON_TEXT_MAX]);
+
+/* Hello, admin, control: needs the bound socket; clients are served from the next turn on. 0 or a negative errno. */
 int broker_init_control(struct broker *broker);
 
 /* Takes everything down in the opposite order. Accepts one that is half built. */

@@ -121,27 +121,13 @@ static int make_directories(const struct broker *broker, char ret_text[DAEMON_TE
 
 static int bind_socket(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 {
-    const struct singleton_config config = {
-        .path = broker->socket_path,
-        .canonical_dir = *broker->runtime_dir ? broker->runtime_dir : NULL,
-    };
     char text[SINGLETON_TEXT_MAX];
 
-    if (singleton_bind(&broker->singleton, &config, text)) {
+    if (broker_bind_socket(broker, text)) {
         snprintf(ret_text, DAEMON_TEXT_MAX, "%.500s", text);
         return DAEMON_E_FAILED;
     }
-    if (broker->singleton.narrowed_directory) {
-        log_warn(LOG_CODE_DIRECTORY_NARROWED, "the directory of %s is 0700 now", broker->socket_path);
-    }
-    if (broker->singleton.doubtful_fs) {
-        log_warn(LOG_CODE_FILE_SYSTEM_DOUBTFUL, "the directory of %s is on %s: locks may not hold there",
-                 broker->socket_path, broker->singleton.doubtful_fs);
-    }
-    if (broker->singleton.removed_stale) {
-        log_info(LOG_CODE_STALE_SOCKET_REMOVED, "removed the socket that a dead broker left at %s",
-                 broker->socket_path);
-    }
+    singleton_log(&broker->singleton);
     return 0;
 }
 

@@ -5,7 +5,8 @@
  * however its holder ends, so a stale socket is told from a live one without guessing. Under the lock the path is
  * looked at: a socket of ours that refuses connections was left by a dead broker and goes, everything else stays. The
  * bound socket is remembered by device and inode, and only that one is ever unlinked again. The lock file is never
- * removed: removing it would let two brokers hold two locks of one name.
+ * removed: removing it would let two brokers hold two locks of one name. A socket whose name was lost is bound anew by
+ * the same steps, with the lock that is held if its file is still there, else with that of the new file.
  */
 
 #include "daemon/singleton.h"
@@ -22,13 +23,14 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/private_dir.h"
 #include "base/sys.h"
 
-enum { LOCK_RETRY_MSEC = 10 };
+enum { LOCK_RETRY_MSEC = 10, LOCK_NAME_SIZE = SINGLETON_PATH_SIZE + 5 };
 
 #define PATIENCE_DEFAULT_NSEC NSEC_PER_SEC
-#define SOCKET_PATH_MAX 107u
+#define SOCKET_PATH_MAX (SINGLETON_PATH_SIZE - 1u)
 
 static int fail(char ret_text[SINGLETON_TEXT_MAX], int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -172,13 +174,18 @@ static int try_lock(struct singleton *singleton, const char *lock_name)
     return 0;
 }
 
+static void name_lock(const struct singleton *singleton, char ret_name[LOCK_NAME_SIZE])
+{
+    snprintf(ret_name, LOCK_NAME_SIZE, "%s.lock", singleton->name);
+}
+
 static int take_lock(struct singleton *singleton, nsec_t patience_nsec, char ret_text[SINGLETON_TEXT_MAX])
 {
     nsec_t deadline = nsec_add(clock_monotonic(), patience_nsec ? patience_nsec : PATIENCE_DEFAULT_NSEC);
-    char lock_name[sizeof(singleton->path) + 8];
+    char lock_name[LOCK_NAME_SIZE];
     int r;
 
-    snprintf(lock_name, sizeof(lock_name), "%s.lock", singleton->name);
+    name_lock(singleton, lock_name);
     for (;;) {
         r = try_lock(singleton, lock_name);
         if ((r != -EWOULDBLOCK && r != -ESTALE) || clock_monotonic() >= deadline) {
@@ -199,6 +206,22 @@ static int take_lock(struct singleton *singleton, nsec_t patience_nsec, char ret
     default:
         return fail(ret_text, SINGLETON_E_FAILED, "cannot lock %s.lock: %s", singleton->path, strerror(-r));
     }
+}
+
+/* The lock that @old holds, when its file is still the one beside the socket; else a new one, if nobody has it. */
+static int move_lock(const struct singleton *old, struct singleton *made, char ret_text[SINGLETON_TEXT_MAX])
+{
+    char lock_name[LOCK_NAME_SIZE];
+    struct stat held, named;
+
+    name_lock(made, lock_name);
+    if (sys_fstat(old->lock_fd, &held) || sys_fstatat(made->dir_fd, lock_name, &named, AT_SYMLINK_NOFOLLOW) ||
+        held.st_dev != named.st_dev || held.st_ino != named.st_ino) {
+        return take_lock(made, 1, ret_text);
+    }
+    made->lock_fd = sys_dup_cloexec(old->lock_fd, 3); /* of the same open file: the lock is not let go in between */
+    return made->lock_fd < 0 ? fail(ret_text, SINGLETON_E_FAILED, "cannot keep the lock: %s", strerror(-made->lock_fd))
+                             : 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------- the socket */
@@ -295,47 +318,115 @@ static int bind_and_listen(struct singleton *singleton)
     return 0;
 }
 
+/* Whether @path, relative to @dir_fd, leads to the socket that we bound. */
+static bool leads_to_ours(const struct singleton *singleton, int dir_fd, const char *path)
+{
+    struct stat st;
+
+    return singleton->is_bound && !sys_fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == singleton->dev &&
+           st.st_ino == singleton->ino;
+}
+
+static void unlink_ours(const struct singleton *singleton)
+{
+    if (leads_to_ours(singleton, singleton->dir_fd, singleton->name)) {
+        (void)sys_unlinkat(singleton->dir_fd, singleton->name, 0);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------- in and out */
 
-int singleton_bind(struct singleton *singleton, const struct singleton_config *config,
-                   char ret_text[SINGLETON_TEXT_MAX])
+/* All steps; @old: the one whose place it takes, or NULL. @made is empty before, and deinitialised on failure. */
+static int make(struct singleton *made, const struct singleton *old, const struct singleton_config *config,
+                char ret_text[SINGLETON_TEXT_MAX])
 {
-    _cleanup_(singleton_deinit) struct singleton made = {.is_open = true, .dir_fd = -1, .lock_fd = -1, .socket_fd = -1};
-    int r = set_path(&made, config->path, ret_text);
+    int r;
 
+    *made = (struct singleton){.is_open = true, .dir_fd = -1, .lock_fd = -1, .socket_fd = -1};
+    r = set_path(made, config->path, ret_text);
     if (!r) {
-        r = open_directory(&made, config, ret_text);
+        r = open_directory(made, config, ret_text);
     }
     if (!r) {
-        r = take_lock(&made, config->patience_nsec, ret_text);
+        r = old ? move_lock(old, made, ret_text) : take_lock(made, config->patience_nsec, ret_text);
     }
     if (!r) {
-        r = clear_path(&made, ret_text);
+        r = clear_path(made, ret_text);
     }
     if (r) {
         return r;
     }
-    r = bind_and_listen(&made);
-    if (r) {
-        return fail(ret_text, SINGLETON_E_FAILED, "cannot bind %s: %s", made.path, strerror(-r));
+    r = bind_and_listen(made);
+    return r ? fail(ret_text, SINGLETON_E_FAILED, "cannot bind %s: %s", made->path, strerror(-r)) : 0;
+}
+
+static void move(struct singleton *from, struct singleton *to)
+{
+    *to = *from;
+    to->name = to->path + (from->name - from->path);
+    *from = (struct singleton){0};
+}
+
+int singleton_bind(struct singleton *singleton, const struct singleton_config *config,
+                   char ret_text[SINGLETON_TEXT_MAX])
+{
+    _cleanup_(singleton_deinit) struct singleton made = {0};
+    int r = make(&made, NULL, config, ret_text);
+
+    if (!r) {
+        move(&made, singleton);
     }
-    *singleton = made;
-    singleton->name = singleton->path + (made.name - made.path);
-    made = (struct singleton){0};
+    return r;
+}
+
+int singleton_rebind(struct singleton *singleton, const struct singleton_config *config,
+                     char ret_text[SINGLETON_TEXT_MAX])
+{
+    _cleanup_(singleton_deinit) struct singleton made = {0};
+    int number = singleton->socket_fd;
+    int r = make(&made, singleton, config, ret_text);
+
+    if (r) {
+        return r;
+    }
+    r = sys_dup3(made.socket_fd, number, O_CLOEXEC);
+    if (r < 0) {
+        return fail(ret_text, SINGLETON_E_FAILED, "cannot replace the lost socket: %s", strerror(-r));
+    }
+    close_fd(made.socket_fd);
+    made.socket_fd = number;
+    unlink_ours(singleton); /* a directory that was moved away has the name still */
+    close_fd(singleton->lock_fd);
+    close_fd(singleton->dir_fd);
+    move(&made, singleton);
     return 0;
+}
+
+void singleton_log(const struct singleton *singleton)
+{
+    if (singleton->narrowed_directory) {
+        log_warn(LOG_CODE_DIRECTORY_NARROWED, "the directory of %s is 0700 now", singleton->path);
+    }
+    if (singleton->doubtful_fs) {
+        log_warn(LOG_CODE_FILE_SYSTEM_DOUBTFUL, "the directory of %s is on %s: locks may not hold there",
+                 singleton->path, singleton->doubtful_fs);
+    }
+    if (singleton->removed_stale) {
+        log_info(LOG_CODE_STALE_SOCKET_REMOVED, "removed the socket that a dead broker left at %s", singleton->path);
+    }
+}
+
+bool singleton_is_in_place(const struct singleton *singleton)
+{
+    return leads_to_ours(singleton, AT_FDCWD, singleton->path);
 }
 
 void singleton_deinit(struct singleton *singleton)
 {
-    struct stat st;
-
     if (!singleton->is_open) {
         return;
     }
-    if (singleton->is_bound && !sys_fstatat(singleton->dir_fd, singleton->name, &st, AT_SYMLINK_NOFOLLOW) &&
-        st.st_dev == singleton->dev && st.st_ino == singleton->ino) {
-        (void)sys_unlinkat(singleton->dir_fd, singleton->name, 0);
-    }
+    unlink_ours(singleton);
     close_fd(singleton->socket_fd);
     close_fd(singleton->lock_fd);
     close_fd(singleton->dir_fd);

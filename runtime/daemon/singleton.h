@@ -20,20 +20,20 @@ enum {
     SINGLETON_E_FAILED,    /* a system call failed */
 };
 
-enum { SINGLETON_TEXT_MAX = 1024 };
+enum { SINGLETON_TEXT_MAX = 1024, SINGLETON_PATH_SIZE = 108 /* of a socket's path, with the NUL */ };
 
 /* Zeroed memory is none; singleton_deinit() accepts it. */
 struct singleton {
-    bool is_open;     /* the members below mean something */
-    int dir_fd;       /* of the socket's directory */
-    int lock_fd;      /* held for life */
-    int socket_fd;    /* listening */
-    char path[108];   /* as given */
-    const char *name; /* its last component, in `path` */
+    bool is_open;                   /* the members below mean something */
+    int dir_fd;                     /* of the socket's directory */
+    int lock_fd;                    /* held for life */
+    int socket_fd;                  /* listening */
+    char path[SINGLETON_PATH_SIZE]; /* as given */
+    const char *name;               /* its last component, in `path` */
     bool is_bound;
     dev_t dev; /* of the socket that we bound */
     ino_t ino;
-    /* for the log */
+    /* for singleton_log() */
     bool removed_stale, narrowed_directory;
     const char *doubtful_fs; /* NULL: none */
 };
@@ -51,6 +51,22 @@ struct singleton_config {
  */
 int singleton_bind(struct singleton *singleton, const struct singleton_config *config,
                    char ret_text[SINGLETON_TEXT_MAX]);
+
+/* Logs what is worth knowing of the last binding: a directory that was narrowed, a doubtful file system, a stale socket
+ * that was removed. */
+void singleton_log(const struct singleton *singleton);
+
+/* Whether the path still leads to the socket that we bound. */
+bool singleton_is_in_place(const struct singleton *singleton);
+
+/*
+ * Binds a new socket where the old one was lost: somebody removed its name, or the directory with it. All of
+ * singleton_bind()'s rules hold, but a lock that somebody else took meanwhile is not waited for. The new socket takes
+ * the old one's number, so whoever waits for connections there goes on; connections that nobody took from the old
+ * one's queue are reset. 0, or SINGLETON_E_* with the clause and everything as it was.
+ */
+int singleton_rebind(struct singleton *singleton, const struct singleton_config *config,
+                     char ret_text[SINGLETON_TEXT_MAX]);
 
 /*
  * Unlinks the socket if its name still leads to the one that we bound, closes it, then gives the lock up. The lock file

@@ -328,6 +328,94 @@ static void test_vanished_name(void)
     check(!exists(directory));
 }
 
+static int rebind_path(struct singleton *singleton, char text[SINGLETON_TEXT_MAX])
+{
+    struct singleton_config config = {.path = path};
+
+    strcpy(text, "");
+    return singleton_rebind(singleton, &config, text);
+}
+
+/* The name went: the lock is kept all the time, and the listening descriptor has its number still. */
+static void test_rebind_name(void)
+{
+    struct singleton singleton = {0}, second = {0};
+    char text[SINGLETON_TEXT_MAX];
+    int number, n_fds;
+
+    fresh();
+    check_int(bind_path(&singleton, text), 0);
+    check(singleton_is_in_place(&singleton));
+    number = singleton.socket_fd;
+    n_fds = check_count_fds();
+    unlink(path);
+    check(!singleton_is_in_place(&singleton));
+    check_int(rebind_path(&singleton, text), 0);
+    check(singleton_is_in_place(&singleton));
+    check_int(singleton.socket_fd, number);
+    check_int(check_count_fds(), n_fds);
+    check(fcntl(singleton.socket_fd, F_GETFD) & FD_CLOEXEC);
+    check(fcntl(singleton.socket_fd, F_GETFL) & O_NONBLOCK);
+    check_int(raw_connect(path), 0);
+    check_int(bind_path(&second, text), SINGLETON_E_BUSY);
+    check(strstr(text, "lock") != NULL);
+    singleton_deinit(&singleton);
+    check(!exists(path));
+}
+
+/* The whole directory went or was moved away: it is made again, and the lock is that of the new file. */
+static void test_rebind_directory(void)
+{
+    struct singleton singleton = {0}, second = {0};
+    char text[SINGLETON_TEXT_MAX], moved[220], old_socket[256];
+
+    fresh();
+    check_int(bind_path(&singleton, text), 0);
+    unlink(path);
+    unlink(lock_path);
+    check_fatal(!rmdir(directory));
+    check_int(rebind_path(&singleton, text), 0);
+    check_int(raw_connect(path), 0);
+    check_int(bind_path(&second, text), SINGLETON_E_BUSY);
+    check(strstr(text, "lock") != NULL);
+
+    snprintf(moved, sizeof(moved), "%s-moved", directory);
+    snprintf(old_socket, sizeof(old_socket), "%s/b.sock", moved);
+    check_fatal(!rename(directory, moved));
+    check(!singleton_is_in_place(&singleton));
+    check_int(rebind_path(&singleton, text), 0);
+    check_int(raw_connect(path), 0);
+    check(!exists(old_socket));
+    singleton_deinit(&singleton);
+    check(!exists(path));
+}
+
+/* What cannot be bound leaves everything as it was: the lock, the number, whatever is at the path. */
+static void test_rebind_refused(void)
+{
+    struct singleton singleton = {0}, second = {0};
+    char text[SINGLETON_TEXT_MAX];
+    int n_fds;
+
+    fresh();
+    check_int(bind_path(&singleton, text), 0);
+    n_fds = check_count_fds();
+    unlink(path);
+    check_fatal(!mkdir(path, 0700));
+    check_int(rebind_path(&singleton, text), SINGLETON_E_FOREIGN);
+    check(exists(path));
+    rmdir(path);
+    check_int(bind_path(&second, text), SINGLETON_E_BUSY); /* the lock is held */
+    unlink(lock_path);
+    check_int(bind_path(&second, text), 0); /* both names went, and somebody was quicker */
+    check_int(rebind_path(&singleton, text), SINGLETON_E_BUSY);
+    check_int(raw_connect(path), 0);
+    singleton_deinit(&second);
+    check_int(check_count_fds(), n_fds);
+    check_int(rebind_path(&singleton, text), 0);
+    singleton_deinit(&singleton);
+}
+
 static void test_lax_directory(void)
 {
     static const mode_t modes[] = {0755, 0750, 0770, 0777, 01777, 0500};
@@ -495,6 +583,9 @@ CHECK_PROGRAM("daemon/singleton", {"a fresh directory, a private socket, a clean
               {"a lock that is no regular file", test_foreign_lock},
               {"only the socket that we bound is unlinked", test_unlinks_only_its_own},
               {"everything vanished meanwhile", test_vanished_name},
+              {"a lost name is bound anew", test_rebind_name},
+              {"a lost directory is made anew", test_rebind_directory},
+              {"what cannot be bound anew leaves everything as it was", test_rebind_refused},
               {"a lax directory is refused and not repaired", test_lax_directory},
               {"a directory behind a link, or none", test_symlinked_directory},
               {"elsewhere one level is made, not two", test_only_one_level},

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A control socket whose name is removed while the broker lives comes back. */
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check.h"
+#include "daemon/socket_watch.h"
+
+struct house {
+    struct loop loop;
+    struct singleton singleton;
+    struct socket_watch watch;
+    struct loop_timer limit; /* a test that waits for nothing ends here */
+    bool is_over;
+    char directory[200], path[256];
+};
+
+static void on_limit(void *owner)
+{
+    ((struct house *)owner)->is_over = true;
+}
+
+static void house_init(struct house *house)
+{
+    static int n;
+    struct singleton_config config = {.path = house->path};
+    char text[SINGLETON_TEXT_MAX];
+
+    log_set_level(LOG_ERROR);
+    *house = (struct house){0};
+    snprintf(house->directory, sizeof(house->directory), "%s/%d", check_tmpdir(), n++);
+    snprintf(house->path, sizeof(house->path), "%s/b.sock", house->directory);
+    check_fatal(!loop_init(&house->loop));
+    loop_timer_init(&house->limit, &house->loop, on_limit, house);
+    check_fatal(!singleton_bind(&house->singleton, &config, text));
+    socket_watch_init(&house->watch, &house->loop, &house->singleton, &config);
+}
+
+static void house_deinit(struct house *house)
+{
+    loop_timer_stop(&house->limit);
+    socket_watch_deinit(&house->watch);
+    socket_watch_deinit(&house->watch);
+    singleton_deinit(&house->singleton);
+    loop_deinit(&house->loop);
+}
+
+static bool takes_connections(const struct house *house)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r;
+
+    strcpy(address.sun_path, house->path);
+    r = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    close(fd);
+    return !r;
+}
+
+static bool comes_back(struct house *house)
+{
+    loop_timer_set_in(&house->limit, 20 * NSEC_PER_SEC);
+    while (!house->is_over && !takes_connections(house)) {
+        check_fatal(!loop_turn(&house->loop, true));
+    }
+    return !house->is_over;
+}
+
+static void lose_name(const struct house *house)
+{
+    check_fatal(!unlink(house->path));
+}
+
+static void lose_directory(const struct house *house)
+{
+    char lock_path[300];
+
+    snprintf(lock_path, sizeof(lock_path), "%s.lock", house->path);
+    check_fatal(!unlink(house->path) && !unlink(lock_path) && !rmdir(house->directory));
+}
+
+static void move_directory(const struct house *house)
+{
+    char moved[220];
+
+    snprintf(moved, sizeof(moved), "%s-moved", house->directory);
+    check_fatal(!rename(house->directory, moved));
+}
+
+static void replace_name(const struct house *house)
+{
+    char other[256];
+
+    snprintf(other, sizeof(other), "%s/other", house->directory);
+    check_fatal(!rename(house->path, other));
+}
+
+static void test_lost(void)
+{
+    static void (*const ways[])(const struct house *) = {lose_name, lose_directory, move_directory, replace_name};
+    struct house house;
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        house_init(&house);
+        ways[i](&house);
+        check(comes_back(&house));
+        lose_name(&house); /* the new one is watched as the old one was */
+        check(comes_back(&house));
+        house_deinit(&house);
+    }
+}
+
+/* What is in the way is not touched; when it is gone the socket is there again without being asked. */
+static void test_in_the_way(void)
+{
+    struct house house;
+
+    house_init(&house);
+    lose_name(&house);
+    check_fatal(!mkdir(house.path, 0700));
+    loop_timer_set_in(&house.limit, 20 * NSEC_PER_SEC);
+    while (!house.is_over && !*house.watch.told) {
+        check_fatal(!loop_turn(&house.loop, true));
+    }
+    check_fatal(!rmdir(house.path));
+    check(comes_back(&house));
+    check_str(house.watch.told, "");
+    house_deinit(&house);
+}
+
+/* Nothing is due while nothing happens, and neither a client nor a touched file is anything. */
+static void test_quiet(void)
+{
+    struct house house;
+
+    house_init(&house);
+    check_int(loop_timer_next(&house.loop), NSEC_NEVER);
+    check(takes_connections(&house));
+    check_int(loop_turn(&house.loop, false), 0);
+    check_int(loop_timer_next(&house.loop), NSEC_NEVER);
+    check_fatal(!chmod(house.path, 0600)); /* looked at once, then quiet again */
+    check_int(loop_turn(&house.loop, false), 0);
+    while (loop_timer_next(&house.loop) != NSEC_NEVER) {
+        check_fatal(!loop_turn(&house.loop, true));
+    }
+    check(takes_connections(&house));
+    house_deinit(&house);
+}
+
+CHECK_PROGRAM("daemon/socket_watch", {"a lost socket comes back", test_lost},
+              {"what is in its way is waited for", test_in_the_way}, {"nothing is due while nothing happens", test_quiet})
