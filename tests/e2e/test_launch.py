@@ -264,6 +264,7 @@ class Child(Launch):
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o700)
         self.finish(self.broker, 1)
 
+    @harness.bare_only
     def test_limits_are_those_that_the_broker_was_given(self):
         program = self.box.service("svc")
         broker = self.box.launch_mode(nofile=(300, 1000))

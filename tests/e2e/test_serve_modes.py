@@ -252,13 +252,12 @@ class Rest(harness.Case):
             self.assertLessEqual(wakeups() - before, 1)
         broker.stop()
 
+    @harness.bare_only
     def test_no_socket_family_but_unix(self):
         """Under a filter that kills it for any other (decision 4)."""
         only_unix = os.path.join(harness.BUILD, "tests/helpers/only-unix")
         harness.need(only_unix, "the filter")
         harness.need(harness.TEST_BACKEND, "the test backend")
-        if harness.VALGRIND:
-            self.skipTest("valgrind opens what it likes")
         self.assertNotEqual(self.box.run("-c", "import socket; socket.socket(socket.AF_INET)", program="/usr/bin/python3",
                                          prefix=[only_unix]).returncode, 0, "the filter does not filter")
         self.box.service("svc")
