@@ -54,7 +54,7 @@ struct fsm_slot {
 TAILQ_HEAD(fsm_list, fsm);
 
 struct fsm_world {
-    struct loop *loop; /* NULL: no timers fire, the clock is `now_nsec` (tests) */
+    struct loop *loop; /* NULL: no timers fire by themselves, the clock is `now_nsec` (tests, libraries) */
     nsec_t now_nsec;
     struct fsm_list turns;    /* instances that have something to step, in the order of their turns */
     struct fsm_list finished; /* instances whose work ended late; stepped when `turns` is empty */
@@ -103,7 +103,8 @@ struct fsm_ticket {
 
 /*
  * Prepares a world on @loop (borrowed; must outlive the world) and installs fsm_world_run() as the loop's after hook.
- * Allocates nothing. @loop may be NULL in tests: then no timer ever fires by itself.
+ * Allocates nothing. @loop may be NULL: then no timer fires by itself, and the owner drives the world with `now_nsec`,
+ * fsm_due() and fsm_fire_due().
  * Returns 0.
  */
 int fsm_world_init(struct fsm_world *world, struct loop *loop);
@@ -125,6 +126,14 @@ void fsm_world_run(struct fsm_world *world);
 
 /* The instant that timers and `until` functions are told: the loop's, sampled once a turn. */
 nsec_t fsm_world_now(struct fsm_world *world);
+
+/*
+ * For worlds without a loop. The earliest instant at which a timer of @fsm is due, NSEC_NEVER when none runs; and the
+ * step that follows when it is over at the world's `now_nsec`, with everything that it causes. One timer a call, since
+ * its step may stop the others: true when one fired. Not to be called from an action.
+ */
+nsec_t fsm_due(const struct fsm *fsm);
+bool fsm_fire_due(struct fsm *fsm);
 
 /*
  * The ticket of the work that has just been begun. To be taken inside the work function. Whoever holds it reports the

@@ -54,6 +54,32 @@ static void on_due(void *userdata)
     fsm_fire(fsm, timer);
 }
 
+nsec_t fsm_due(const struct fsm *fsm)
+{
+    unsigned int unused;
+
+    return fsm->world ? earliest(fsm, &unused) : NSEC_NEVER;
+}
+
+bool fsm_fire_due(struct fsm *fsm)
+{
+    struct fsm_world *world = fsm->world;
+    unsigned int timer = 0;
+    nsec_t when;
+
+    if (!world)
+        return false;
+    fsm_world_run(world); /* what was raised comes first, and may end this instance */
+    if (!fsm->world)
+        return false;
+    when = earliest(fsm, &timer);
+    if (when == NSEC_NEVER || when > fsm_world_now(world))
+        return false;
+    fsm_fire(fsm, timer);
+    fsm_world_run(world);
+    return true;
+}
+
 void fsm_timers_init(struct fsm *fsm)
 {
     for (unsigned int t = 0; t < FSM_TIMERS_MAX; t++)

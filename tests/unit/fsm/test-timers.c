@@ -113,8 +113,33 @@ static void test_after_hook(void)
     end();
 }
 
+static void test_by_hand(void)
+{
+    fsm_world_init(&world, NULL);
+    a = (struct offer){.name = 'A', .ack_due_nsec = 7000};
+    offer_log_clear();
+    check(fsm_due(&a.fsm) == NSEC_NEVER);
+    check(!fsm_fire_due(&a.fsm)); /* not born */
+    world.now_nsec = 1000;
+    offer_start(&a, &world);
+    check(fsm_due(&a.fsm) == 1000 + 100 * NSEC_PER_MSEC);
+    fsm_finish(a.ticket, OFFER_EVENT_OFFERED);
+    check(!fsm_fire_due(&a.fsm)); /* steps what was finished before it looks */
+    check(fsm_due(&a.fsm) == 7000);
+    world.now_nsec = 6999;
+    check(!fsm_fire_due(&a.fsm));
+    world.now_nsec = 7000;
+    check(fsm_fire_due(&a.fsm));
+    check_int(offer_state(&a), OFFER_STATE_REVOKED);
+    check(fsm_due(&a.fsm) == NSEC_NEVER);
+    check(!fsm_fire_due(&a.fsm));
+    check_str(offer_log(), "A.pass_offer A.count(no_ack) A.close_channel A.revoke_token A.kill_client A.ended");
+    fsm_world_deinit(&world);
+}
+
 CHECK_PROGRAM("fsm/timers", {"a fixed timer runs on over rows that stay", test_fixed},
               {"an until timer is asked after every go row, and only then", test_until},
               {"a due timer steps its instance", test_fires},
               {"queues are empty before the next timer", test_queues_before_timers},
-              {"the loop runs the world", test_after_hook})
+              {"the loop runs the world", test_after_hook},
+              {"without a loop the owner drives the timers", test_by_hand})
