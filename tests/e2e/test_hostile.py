@@ -294,6 +294,7 @@ class Caps(Hostile):
         harness.wait_fds_back(broker, self.base_fds)
         broker.stop()
 
+    @harness.bare_only
     def test_descriptors_run_out(self):
         """With a limit of 32 nobody can be evicted once everyone waits: the guard speaks, admin works, it recovers."""
         from test_frozen_bytes import PRESSURE
