@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Birth and death of a backend. It listens before it does anything slow: the executable is hashed when serving begins,
+ * while clients wait in the backlog. At the end it removes what it made and nothing else: the socket only while the file
+ * at its path is the one that was there when it began to listen, the identity file only while it names this process,
+ * and neither in a forked child. The turns in between are backend_turn.c's.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/error.h"
+#include "lib/backend_internal.h"
+
+enum {
+    CONNECTIONS_DEFAULT = 256,
+    CONNECTIONS_MAX = 65536,
+    FIRST_FRAME_DEFAULT_MSEC = 5000,
+    STALL_DEFAULT_MSEC = 30000,
+    DRAIN_DEFAULT_MSEC = 5000,
+};
+
+#define MEMORY_DEFAULT (UINT64_C(64) << 20)
+
+static int __attribute__((format(printf, 3, 4))) refuse(char *ret_text, int r, const char *format, ...)
+{
+    va_list arguments;
+
+    if (ret_text) {
+        va_start(arguments, format);
+        (void)vsnprintf(ret_text, RPB_BACKEND_TEXT_MAX, format, arguments);
+        va_end(arguments);
+    }
+    return r;
+}
+
+void backend_tell(const struct rpb_backend *backend, const char *format, ...)
+{
+    char text[RPB_BACKEND_TEXT_MAX];
+    va_list arguments;
+
+    if (backend->config.notice) {
+        va_start(arguments, format);
+        (void)vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        backend->config.notice(text, backend->config.user);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- birth */
+
+#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+static void fill_defaults(struct rpb_backend_config *config)
+{
+    DEFAULT(config->max_connections, CONNECTIONS_DEFAULT);
+    DEFAULT(config->max_frame_bytes, FRAME_BODY_MAX);
+    DEFAULT(config->max_memory_bytes, MEMORY_DEFAULT);
+    DEFAULT(config->first_frame_msec, FIRST_FRAME_DEFAULT_MSEC);
+    DEFAULT(config->stall_msec, STALL_DEFAULT_MSEC);
+    DEFAULT(config->drain_msec, DRAIN_DEFAULT_MSEC);
+    if (config->max_connections > CONNECTIONS_MAX) {
+        config->max_connections = CONNECTIONS_MAX;
+    }
+    if (config->max_frame_bytes > FRAME_BODY_MAX) {
+        config->max_frame_bytes = FRAME_BODY_MAX;
+    }
+    if (!config->endpoint) {
+        config->endpoint = env_get(RPB_ENV_BACKEND_PIPE);
+    }
+    if (!config->namespace_id) {
+        config->namespace_id = env_get(RPB_ENV_BACKEND_NAMESPACE);
+    }
+    DEFAULT(config->namespace_id, "default");
+}
+
+static int check_config(const struct rpb_backend_config *config, char *ret_text)
+{
+    if (config->n_protocols > BACKEND_PROTOCOLS_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "more than %d lanes", BACKEND_PROTOCOLS_MAX);
+    }
+    for (size_t i = 0; i < config->n_protocols; i++) {
+        if (!RPB_LANE_IS_FOR_BACKENDS(config->protocols[i])) {
+            return refuse(ret_text, error_origin(-EINVAL), "0x%x is not a lane for backends", config->protocols[i]);
+        }
+    }
+    if (config->n_protocols > 0 && !config->handle) {
+        return refuse(ret_text, error_origin(-EINVAL), "lanes without a handler");
+    }
+    if (config->idle_timeout_secs > INT32_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "an idle timeout of more than %d s", INT32_MAX);
+    }
+    if (config->endpoint && strlen(config->endpoint) > RPB_ENDPOINT_PATH_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "the endpoint's path is longer than %u bytes: %.120s",
+                      RPB_ENDPOINT_PATH_MAX, config->endpoint);
+    }
+    if (strlen(config->namespace_id) >= sizeof(((struct rpb_backend *)NULL)->namespace_id)) {
+        return refuse(ret_text, error_origin(-EINVAL), "the endpoint's namespace is too long");
+    }
+    return 0;
+}
+
+/* Copies what @config points at, and points the copy at the copies. */
+static int keep_config(struct rpb_backend *backend, const struct rpb_backend_config *config)
+{
+    backend->config = *config;
+    memcpy(backend->namespace_id, config->namespace_id, strlen(config->namespace_id) + 1);
+    if (config->endpoint) {
+        memcpy(backend->path, config->endpoint, strlen(config->endpoint) + 1);
+    }
+    if (config->n_protocols) {
+        memcpy(backend->protocols, config->protocols, config->n_protocols * sizeof(*config->protocols));
+    }
+    if (config->sidecar_path) {
+        backend->sidecar_path = strdup(config->sidecar_path);
+        if (!backend->sidecar_path) {
+            return error_origin(-ENOMEM);
+        }
+    }
+    backend->config.endpoint = backend->path;
+    backend->config.namespace_id = backend->namespace_id;
+    backend->config.protocols = backend->protocols;
+    backend->config.sidecar_path = backend->sidecar_path;
+    backend->mux = (struct rpb_backend_mux){
+        .identity = &backend->identity,
+        .protocols = backend->protocols,
+        .n_protocols = config->n_protocols,
+        .detect_legacy = config->detect_legacy,
+        .user = config->user,
+    };
+    return 0;
+}
+
+static int watch(struct rpb_backend *backend, int *fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
+
+    return sys_epoll_ctl(backend->epoll_fd, EPOLL_CTL_ADD, *fd, &event);
+}
+
+static int listen_and_watch(struct rpb_backend *backend, char *ret_text)
+{
+    struct stat st;
+    int r;
+
+    r = rpb_backend_listen(backend->path, &backend->listener_fd, ret_text);
+    if (r < 0) {
+        return error_trace(r);
+    }
+    if (sys_lstat(backend->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        backend->has_socket = true;
+        backend->socket_dev = st.st_dev;
+        backend->socket_ino = st.st_ino;
+    }
+    r = backend->epoll_fd = sys_epoll_create1(EPOLL_CLOEXEC);
+    if (r >= 0) {
+        r = backend->stop_fd = sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
+    if (r >= 0) {
+        r = watch(backend, &backend->stop_fd);
+    }
+    if (r >= 0) {
+        r = watch(backend, &backend->listener_fd);
+    }
+    return r < 0 ? refuse(ret_text, error_trace(r), "%s", strerror(-r)) : 0;
+}
+
+static void cleanup_backend(struct rpb_backend **backend)
+{
+    rpb_backend_free(*backend);
+}
+
+int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend, char *ret_text)
+{
+    _cleanup_(cleanup_backend) struct rpb_backend *backend = NULL;
+    struct rpb_backend_config filled = {0};
+    int r;
+
+    if (config->size < offsetof(struct rpb_backend_config, any_user) || config->size > sizeof(filled)) {
+        return refuse(ret_text, error_origin(-EINVAL), "the configuration is of another version of this library");
+    }
+    memcpy(&filled, config, config->size);
+    fill_defaults(&filled);
+    r = check_config(&filled, ret_text);
+    if (r < 0) {
+        return error_trace(r);
+    }
+    backend = calloc(1, sizeof(*backend));
+    if (!backend) {
+        return refuse(ret_text, error_origin(-ENOMEM), "out of memory");
+    }
+    backend->epoll_fd = backend->listener_fd = backend->stop_fd = -1;
+    backend->due = backend->resume_at = backend->end_deadline = NSEC_NEVER;
+    backend->owner = sys_getpid();
+    backend->now = backend->last_use = clock_monotonic();
+    r = keep_config(backend, &filled);
+    if (r < 0) {
+        return refuse(ret_text, error_trace(r), "out of memory");
+    }
+    r = listen_and_watch(backend, ret_text);
+    if (r < 0) {
+        return error_trace(r);
+    }
+    *ret_backend = TAKE_PTR(backend);
+    return 0;
+}
+
+int rpb_backend_prepare(struct rpb_backend *backend)
+{
+    int r;
+
+    if (backend->is_prepared) {
+        return 0;
+    }
+    r = rpb_backend_identity_make(backend->namespace_id, backend->path, backend->config.sha256, &backend->identity);
+    if (r < 0) {
+        return error_trace(r);
+    }
+    backend->identity.has_idle_timeout = backend->config.idle_timeout_secs > 0;
+    backend->identity.idle_timeout_secs = backend->config.idle_timeout_secs;
+    if (backend->sidecar_path) {
+        r = rpb_backend_identity_write(&backend->identity, backend->sidecar_path);
+        if (r < 0) {
+            return error_trace(r);
+        }
+    }
+    backend->is_prepared = true;
+    backend->now = backend->last_use = clock_monotonic();
+    backend_due(backend, nsec_add(backend->now, backend->config.idle_timeout_secs * NSEC_PER_SEC));
+    return 0;
+}
+
+const struct rpb_backend_identity *rpb_backend_get_identity(const struct rpb_backend *backend)
+{
+    return backend->is_prepared ? &backend->identity : NULL;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- death */
+
+void backend_unlisten(struct rpb_backend *backend)
+{
+    struct stat st;
+
+    if (backend->has_socket && backend->owner == sys_getpid() && sys_lstat(backend->path, &st) == 0 &&
+        st.st_dev == backend->socket_dev && st.st_ino == backend->socket_ino) {
+        (void)sys_unlink(backend->path);
+    }
+    backend->has_socket = false;
+    if (backend->listener_fd >= 0 && backend->epoll_fd >= 0) {
+        (void)sys_epoll_ctl(backend->epoll_fd, EPOLL_CTL_DEL, backend->listener_fd, NULL);
+    }
+    backend->listener_fd = close_fd(backend->listener_fd);
+}
+
+void rpb_backend_free(struct rpb_backend *backend)
+{
+    struct connection *connection, *next;
+
+    if (!backend) {
+        return;
+    }
+    backend_unlisten(backend);
+    DL_FOREACH_SAFE(backend->connections, connection, next)
+    {
+        request_forget(connection, -ESHUTDOWN);
+        connection_close(connection, NULL);
+    }
+    connections_bury(backend);
+    if (backend->sidecar_path && backend->is_prepared && backend->owner == sys_getpid()) {
+        rpb_backend_identity_remove(backend->sidecar_path);
+    }
+    (void)close_fd(backend->stop_fd);
+    (void)close_fd(backend->epoll_fd);
+    free(backend->sidecar_path);
+    free(backend);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ running */
+
+void rpb_backend_stop(struct rpb_backend *backend)
+{
+    const uint64_t one = 1;
+    int saved = errno; /* a signal handler must not change it */
+
+    (void)sys_write(backend->stop_fd, &one, sizeof(one));
+    errno = saved;
+}
+
+int rpb_backend_run(struct rpb_backend *backend)
+{
+    int r = rpb_backend_prepare(backend);
+
+    while (r == 0) {
+        nsec_t now = clock_monotonic(), due = rpb_backend_deadline_ns(backend);
+        msec_t msec = msec_from_nsec(nsec_sub(due, now));
+
+        r = backend_turn(backend, due == NSEC_NEVER ? -1 : msec > INT32_MAX ? INT32_MAX : (int)msec);
+    }
+    return r == RPB_BACKEND_DONE ? 0 : error_trace(r);
+}
+
+int rpb_backend_step(struct rpb_backend *backend)
+{
+    int r = rpb_backend_prepare(backend);
+
+    return r < 0 ? error_trace(r) : error_trace(backend_turn(backend, 0));
+}
+
+int rpb_backend_fd(const struct rpb_backend *backend)
+{
+    return backend->epoll_fd;
+}
+
+uint32_t rpb_backend_wants(const struct rpb_backend *backend)
+{
+    (void)backend;
+    return RPB_BACKEND_READ;
+}
+
+uint64_t rpb_backend_deadline_ns(const struct rpb_backend *backend)
+{
+    return backend->is_prepared ? backend->due : 0;
+}
+
+size_t rpb_backend_connections(const struct rpb_backend *backend)
+{
+    return backend->n_connections;
+}

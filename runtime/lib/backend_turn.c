@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One turn of a backend: what epoll reports, then what time makes due, then the burial of closed connections. Everything
+ * hangs on one epoll descriptor, so a caller's loop has one thing to wait for. Nothing that a peer does ends a turn with
+ * an error; only the loss of epoll itself does. When places or descriptors run out, the oldest connection that has not
+ * sent a frame makes room, and a few places beyond the cap are kept for probes, so that a full house still proves itself.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "lib/backend_internal.h"
+
+#define ACCEPT_PAUSE_NSEC (100 * NSEC_PER_MSEC)
+
+void backend_due(struct rpb_backend *backend, nsec_t when)
+{
+    if (when < backend->due) {
+        backend->due = when;
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- accepting */
+
+/* Closes the oldest connection that has shown nothing yet. False: there is none. */
+static bool evict_silent(struct rpb_backend *backend)
+{
+    struct connection *connection;
+
+    DL_FOREACH(backend->connections, connection)
+    {
+        if (!connection->is_judging && (!connection->is_proven || connection->is_reserved)) {
+            connection_close(connection, "made room: it had sent no frame");
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pause_listener(struct rpb_backend *backend)
+{
+    struct epoll_event event = {.events = 0, .data.ptr = &backend->listener_fd};
+
+    if (sys_epoll_ctl(backend->epoll_fd, EPOLL_CTL_MOD, backend->listener_fd, &event) == 0) {
+        backend->is_paused = true;
+        backend->resume_at = nsec_add(backend->now, ACCEPT_PAUSE_NSEC);
+        backend_due(backend, backend->resume_at);
+    }
+}
+
+static void resume_listener(struct rpb_backend *backend)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &backend->listener_fd};
+
+    backend->is_paused = false;
+    backend->resume_at = NSEC_NEVER;
+    if (backend->listener_fd >= 0 &&
+        sys_epoll_ctl(backend->epoll_fd, EPOLL_CTL_MOD, backend->listener_fd, &event) < 0) {
+        pause_listener(backend);
+    }
+}
+
+static void admit(struct rpb_backend *backend, int fd)
+{
+    bool is_full = backend->n_connections >= backend->config.max_connections;
+
+    if (backend->n_connections >= backend->config.max_connections + BACKEND_RESERVED && !evict_silent(backend)) {
+        (void)close_fd(fd);
+        return;
+    }
+    if (connection_new(backend, fd, is_full) == -ENOMEM) {
+        backend_tell(backend, "a connection was closed: out of memory");
+    }
+}
+
+/* What accept() says when there is nothing to accept with. */
+static bool is_shortage(int r)
+{
+    return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
+static void accept_some(struct rpb_backend *backend)
+{
+    for (int i = 0; i < BACKEND_ACCEPTS; i++) {
+        int fd = sys_accept4(backend->listener_fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            admit(backend, fd);
+        } else if (is_shortage(fd)) {
+            if (!evict_silent(backend)) {
+                pause_listener(backend);
+                return;
+            }
+        } else if (fd == -EAGAIN) {
+            return;
+        } else if (fd != -ECONNABORTED) {
+            pause_listener(backend);
+            return;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- ending */
+
+static void begin_to_end(struct rpb_backend *backend)
+{
+    struct connection *connection, *next;
+
+    if (backend->is_ending) {
+        return;
+    }
+    backend->is_ending = true;
+    backend->end_deadline = nsec_add(backend->now, nsec_from_msec(backend->config.drain_msec));
+    backend_due(backend, backend->end_deadline);
+    backend_unlisten(backend);
+    DL_FOREACH_SAFE(backend->connections, connection, next)
+    {
+        if (connection_is_quiet(connection)) {
+            connection_close(connection, NULL);
+        }
+    }
+}
+
+static bool is_over(const struct rpb_backend *backend)
+{
+    return backend->is_ending && (!backend->connections || backend->now >= backend->end_deadline);
+}
+
+static void take_stop(struct rpb_backend *backend)
+{
+    uint64_t count;
+
+    (void)sys_read(backend->stop_fd, &count, sizeof(count));
+    begin_to_end(backend);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- time */
+
+static void check_idleness(struct rpb_backend *backend)
+{
+    nsec_t idle_at = nsec_add(backend->last_use, backend->config.idle_timeout_secs * NSEC_PER_SEC);
+
+    if (!backend->config.idle_timeout_secs || backend->is_ending || backend->n_clients) {
+        return; /* the end of the last client sets the time anew */
+    }
+    if (backend->now >= idle_at) {
+        backend_tell(backend, "idle for %u s", backend->config.idle_timeout_secs);
+        begin_to_end(backend);
+    } else {
+        backend_due(backend, idle_at);
+    }
+}
+
+static void check_times(struct rpb_backend *backend)
+{
+    struct connection *connection, *next;
+
+    if (backend->now < backend->due) {
+        return;
+    }
+    backend->due = NSEC_NEVER;
+    DL_FOREACH_SAFE(backend->connections, connection, next)
+    {
+        connection_check_time(connection);
+    }
+    if (backend->is_paused) {
+        if (backend->now >= backend->resume_at) {
+            resume_listener(backend);
+        } else {
+            backend_due(backend, backend->resume_at);
+        }
+    }
+    check_idleness(backend);
+    if (backend->is_ending) {
+        backend_due(backend, backend->end_deadline);
+    }
+}
+
+/* --------------------------------------------------------------------------------------------------------------- turn */
+
+static void dispatch(struct rpb_backend *backend, const struct epoll_event *event)
+{
+    if (event->data.ptr == &backend->stop_fd) {
+        take_stop(backend);
+    } else if (event->data.ptr != &backend->listener_fd) {
+        connection_ready(event->data.ptr, event->events);
+    } else if (backend->listener_fd >= 0) {
+        accept_some(backend);
+    }
+}
+
+int backend_turn(struct rpb_backend *backend, int timeout_msec)
+{
+    struct epoll_event events[BACKEND_EVENTS];
+    int n;
+
+    n = sys_epoll_wait(backend->epoll_fd, events, BACKEND_EVENTS, timeout_msec);
+    if (n == -EINTR) {
+        n = 0;
+    }
+    if (n < 0) {
+        return error_trace(n);
+    }
+    backend->now = clock_monotonic();
+    for (int i = 0; i < n; i++) {
+        dispatch(backend, &events[i]);
+    }
+    check_times(backend);
+    connections_bury(backend);
+    return is_over(backend) ? RPB_BACKEND_DONE : 0;
+}
