@@ -272,7 +272,7 @@ def allocations():
         counts = os.path.join(box.dir, "counts")
         with open(counts, "wb") as out:
             out.write(b"\0" * 4096)
-        library = os.path.join(TOOLS, "preload/count-alloc.so")
+        library = harness.preloadable(box, os.path.join(TOOLS, "preload/count-alloc.so"))
         broker = start_ours(box, env=box.env(LD_PRELOAD=library, RPB_BENCH_COUNTS=counts))
         request = request_file(box)
         harness.exchange(broker.socket, open(request, "rb").read())

@@ -549,11 +549,21 @@ class Box:
                               input=input, capture_output=True, text=True, timeout=timeout or WAIT * 3, cwd=self.home)
 
 
+def preloadable(box, library):
+    """The library at a path without spaces, which LD_PRELOAD takes for separators."""
+    path = os.path.join(box.dir, os.path.basename(library))
+    if not os.path.exists(path):
+        shutil.copyfile(library, path)
+        os.chmod(path, 0o755)
+    return path
+
+
 class PidfdProxy:
     """Opens pidfds for a daemon under valgrind, which does not know that call (tests/bench/preload/pidfd-proxy.c)."""
     LIBRARY = os.path.join(BUILD, "tests/bench/preload/pidfd-proxy.so")
 
     def __init__(self, box):
+        self.library = preloadable(box, self.LIBRARY)
         self.path = tempfile.mktemp(prefix="pidfd-", dir=box.dir)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -562,7 +572,7 @@ class PidfdProxy:
         threading.Thread(target=self._run, daemon=True).start()
 
     def env(self, env):
-        return dict(env, LD_PRELOAD=self.LIBRARY, RPB_PIDFD_PROXY=self.path)
+        return dict(env, LD_PRELOAD=self.library, RPB_PIDFD_PROXY=self.path)
 
     def _run(self):
         while True:
