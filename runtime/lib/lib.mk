@@ -25,6 +25,7 @@ RPB_ABOUT_client  := Finds a service through its broker and talks to it
 RPB_ABOUT_backend := Serves the clients of a broker
 # what the static libraries need besides themselves; BLAKE3 is inside unless the system has it
 RPB_PRIVATE := $(if $(BLAKE3_LIB),,libblake3$(comma) )libprotobuf-c
+RPB_PRIVATE_backend := $(comma) jansson$(comma) libmd
 
 RPB_LIBS   := $(foreach n,client backend,$(if $(wildcard runtime/lib/$(n).c),$(n)))
 RPB_SOVERSION := $(firstword $(subst ., ,$(VERSION)))
@@ -84,6 +85,17 @@ $(BUILD)/librpb-$(1).a: $(call rpb_objs,$(1)) $(RPB_BELOW) $(BLAKE3_LIB)
 endef
 $(foreach n,$(RPB_LIBS),$(eval $(call rpb_rule,$(n))))
 
+# The examples, linked with the static library so that tests can run them (tests/lib/run compiles them as a user would).
+RPB_EXAMPLES := $(foreach n,$(RPB_LIBS),$(patsubst %.c,$(BUILD)/%,$(wildcard tests/examples/$(n)-*.c)))
+tools: $(RPB_EXAMPLES)
+define rpb_example_rule
+$(BUILD)/tests/examples/$(1)-%: tests/examples/$(1)-%.c $(BUILD)/librpb-$(1).a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) -Iruntime/lib/include $(CFLAGS_) $(WARN) $(LDFLAGS_) -o $$@ $$^ $(PKG_LIBS)
+endef
+$(foreach n,$(RPB_LIBS),$(eval $(call rpb_example_rule,$(n))))
+
 install-libs: libs ## install the libraries, their headers and .pc files only (DESTDIR, PREFIX, LIBDIR, INCLUDEDIR)
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)/rpb'
 	$(Q)$(INSTALL) -m 644 $(RPB_HEADERS) '$(DESTDIR)$(INCLUDEDIR)/rpb/'
@@ -92,8 +104,8 @@ install-libs: libs ## install the libraries, their headers and .pc files only (D
 		ln -sf librpb-$$n.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/librpb-$$n.so.$(RPB_SOVERSION)" && \
 		ln -sf librpb-$$n.so.$(RPB_SOVERSION) "$(DESTDIR)$(LIBDIR)/librpb-$$n.so" && \
 		$(INSTALL) -m 644 $(BUILD)/librpb-$$n.a '$(DESTDIR)$(LIBDIR)/' && \
-		case $$n in client) about='$(RPB_ABOUT_client)';; backend) about='$(RPB_ABOUT_backend)';; esac && \
-		sed -e "s|@NAME@|rpb-$$n|" -e "s|@ABOUT@|$$about|" -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(RPB_PRIVATE)|' \
+		case $$n in client) about='$(RPB_ABOUT_client)' more=;; backend) about='$(RPB_ABOUT_backend)' more='$(RPB_PRIVATE_backend)';; esac && \
+		sed -e "s|@NAME@|rpb-$$n|" -e "s|@ABOUT@|$$about|" -e 's|@VERSION@|$(VERSION)|' -e "s|@PRIVATE@|$(RPB_PRIVATE)$$more|" \
 			-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 			runtime/lib/rpb.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/rpb-$$n.pc" || exit 1; done
 

@@ -1,0 +1,36 @@
+/* A complete backend: echoes what it is sent. cc $(pkg-config --cflags --libs rpb-backend) */
+#include <signal.h>
+#include <stdio.h>
+
+#include <rpb/backend.h>
+
+static struct rpb_backend *backend;
+
+static void stop(int signo)
+{
+    (void)signo;
+    rpb_backend_stop(backend);
+}
+
+static int echo(struct rpb_backend_request *request, void *user)
+{
+    (void)user;
+    return rpb_backend_respond(request, request->payload, request->payload_size);
+}
+
+int main(void)
+{
+    static const uint32_t lanes[] = {0xF001};
+    struct rpb_backend_config config = {.size = sizeof(config), .protocols = lanes, .n_protocols = 1, .handle = echo};
+    char text[RPB_BACKEND_TEXT_MAX];
+    int r = rpb_backend_new(&config, &backend, text);
+
+    if (r < 0) {
+        fprintf(stderr, "%s\n", text);
+        return 1;
+    }
+    signal(SIGTERM, stop);
+    r = rpb_backend_run(backend); /* until SIGTERM */
+    rpb_backend_free(backend);
+    return r < 0;
+}
