@@ -606,7 +606,7 @@ class PidfdProxy:
 class Daemon:
     """A running broker. stop() checks that it went in order."""
 
-    def __init__(self, box, args, env=None, socket=None, program=None, prefix=(), nofile=None):
+    def __init__(self, box, args, env=None, socket=None, program=None, prefix=(), nofile=None, pass_fds=()):
         self.box = box
         self.socket = socket or next((a for a in args if a.startswith("/") and a.endswith(".sock")), box.socket)
         self.stderr_path = tempfile.mktemp(prefix="stderr-", dir=box.dir)
@@ -629,7 +629,7 @@ class Daemon:
         with open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=err, cwd=box.home,
-                                            preexec_fn=limits if nofile else None)
+                                            pass_fds=pass_fds, preexec_fn=limits if nofile else None)
         self.pid = self.process.pid
 
     def ready(self, seconds=None):

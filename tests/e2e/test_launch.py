@@ -225,6 +225,14 @@ class Child(Launch):
             self.assertIn("SigBlk:\t0000000000000000", text.read())
         self.finish(self.broker, 1)
 
+    def test_what_the_broker_inherited_stays_with_it(self):
+        program = self.box.service("svc")
+        with open(os.path.join(self.box.home, "inherited"), "w") as inherited:
+            broker = self.box.launch_mode(pass_fds=(inherited.fileno(),))
+        self.negotiate(broker, "svc")
+        self.assertFalse([t for t in harness.proc_fds(self.box.backend_pids(program)[0]).values() if "inherited" in t])
+        broker.stop()
+
     def test_endpoint_that_would_be_too_long(self):
         """It moves to the fallback directory (decision 9b); tried as a user that has none yet."""
         if os.geteuid() != 0:
