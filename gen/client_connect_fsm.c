@@ -93,7 +93,6 @@ static const char *const event_names[] = {
     [CLIENT_CONNECT_EVENT_PAUSE] = "pause",
     [CLIENT_CONNECT_EVENT_SKIP_HELLO] = "skip_hello",
     [CLIENT_CONNECT_EVENT_ASK_BROKER] = "ask_broker",
-    [CLIENT_CONNECT_EVENT_UNABLE] = "unable",
     [CLIENT_CONNECT_EVENT_CACHED_UP] = "cached_up",
     [CLIENT_CONNECT_EVENT_CACHED_DOWN] = "cached_down",
     [CLIENT_CONNECT_EVENT_BROKER_UP] = "broker_up",
@@ -130,7 +129,7 @@ static const struct fsm_timer_info timers[] = {
 
 static const struct fsm_work_info works[] = {
     [0] = {.name = "none"},
-    [1] = {.name = "choose_way", .outcomes = (const uint8_t[]){CLIENT_CONNECT_EVENT_SKIP_HELLO, CLIENT_CONNECT_EVENT_ASK_BROKER, CLIENT_CONNECT_EVENT_UNABLE, 0}},
+    [1] = {.name = "choose_way", .outcomes = (const uint8_t[]){CLIENT_CONNECT_EVENT_SKIP_HELLO, CLIENT_CONNECT_EVENT_ASK_BROKER, 0}},
     [2] = {.name = "dial_cached", .outcomes = (const uint8_t[]){CLIENT_CONNECT_EVENT_CACHED_UP, CLIENT_CONNECT_EVENT_CACHED_DOWN, 0}},
     [3] = {.name = "dial_broker", .outcomes = (const uint8_t[]){CLIENT_CONNECT_EVENT_BROKER_UP, CLIENT_CONNECT_EVENT_BROKER_FULL, CLIENT_CONNECT_EVENT_BROKER_DOWN, 0}},
     [4] = {.name = "say_hello", .outcomes = (const uint8_t[]){CLIENT_CONNECT_EVENT_NEGOTIATED, CLIENT_CONNECT_EVENT_REFUSED, CLIENT_CONNECT_EVENT_HELLO_FAILED, 0}},
@@ -142,7 +141,6 @@ static const struct fsm_cell cells[CLIENT_CONNECT_STATE_MAX][CLIENT_CONNECT_EVEN
         [CLIENT_CONNECT_EVENT_CLOSE] = {1, ROWS({.verdict = FSM_GO, .next = CLIENT_CONNECT_STATE_ENDED})},
         [CLIENT_CONNECT_EVENT_SKIP_HELLO] = {1, ROWS({.verdict = FSM_GO, .next = CLIENT_CONNECT_STATE_SKIPPING, .calls = CALLS(&call_dial_cached)})},
         [CLIENT_CONNECT_EVENT_ASK_BROKER] = {1, ROWS({.verdict = FSM_GO, .next = CLIENT_CONNECT_STATE_DIALING, .calls = CALLS(&call_dial_broker)})},
-        [CLIENT_CONNECT_EVENT_UNABLE] = {1, ROWS({.verdict = FSM_GO, .next = CLIENT_CONNECT_STATE_FAILED})},
     },
     [CLIENT_CONNECT_STATE_SKIPPING] = {
         [CLIENT_CONNECT_EVENT_CLOSE] = {1, ROWS({.verdict = FSM_GO, .next = CLIENT_CONNECT_STATE_ENDED})},

@@ -37,7 +37,6 @@ enum client_connect_event { /* 0: none */
     /* outcomes of work */
     CLIENT_CONNECT_EVENT_SKIP_HELLO,
     CLIENT_CONNECT_EVENT_ASK_BROKER,
-    CLIENT_CONNECT_EVENT_UNABLE,
     CLIENT_CONNECT_EVENT_CACHED_UP,
     CLIENT_CONNECT_EVENT_CACHED_DOWN,
     CLIENT_CONNECT_EVENT_BROKER_UP,
@@ -68,11 +67,11 @@ const char *client_connect_event_name(enum client_connect_event event);
 const char *client_connect_take_backend_name(enum client_connect_take_backend_arg argument);
 
 /* Written by the machine's owner: work (0: the outcome comes later, by fsm_finish()) … */
-/* cached endpoint and equal versions; else a broker whose path is known */
+/* cached endpoint and equal versions */
 enum client_connect_event client_connect_choose_way(struct client_connect *machine);
 /* the endpoint of an earlier call */
 enum client_connect_event client_connect_dial_cached(struct client_connect *machine);
-/* one connect; the peer's uid */
+/* its path, one connect, the peer's uid */
 enum client_connect_event client_connect_dial_broker(struct client_connect *machine);
 /* one frame out, one frame in */
 enum client_connect_event client_connect_say_hello(struct client_connect *machine);

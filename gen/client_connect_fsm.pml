@@ -17,18 +17,17 @@
 #define client_connect_E_pause 4
 #define client_connect_E_skip_hello 5
 #define client_connect_E_ask_broker 6
-#define client_connect_E_unable 7
-#define client_connect_E_cached_up 8
-#define client_connect_E_cached_down 9
-#define client_connect_E_broker_up 10
-#define client_connect_E_broker_full 11
-#define client_connect_E_broker_down 12
-#define client_connect_E_negotiated 13
-#define client_connect_E_refused 14
-#define client_connect_E_hello_failed 15
-#define client_connect_E_backend_up 16
-#define client_connect_E_backend_full 17
-#define client_connect_E_backend_down 18
+#define client_connect_E_cached_up 7
+#define client_connect_E_cached_down 8
+#define client_connect_E_broker_up 9
+#define client_connect_E_broker_full 10
+#define client_connect_E_broker_down 11
+#define client_connect_E_negotiated 12
+#define client_connect_E_refused 13
+#define client_connect_E_hello_failed 14
+#define client_connect_E_backend_up 15
+#define client_connect_E_backend_full 16
+#define client_connect_E_backend_down 17
 #define client_connect_W_choose_way 1
 #define client_connect_W_dial_cached 2
 #define client_connect_W_dial_broker 3
@@ -113,7 +112,6 @@ inline client_connect_step(i) {
         :: client_connect_e == client_connect_E_close -> client_connect_wk[i] = 0; client_connect_st[i] = client_connect_S_ended; client_connect_drop(i)
         :: client_connect_e == client_connect_E_skip_hello -> client_connect_wk[i] = 0; client_connect_st[i] = client_connect_S_skipping; client_connect_wk[i] = 0; client_connect_dial_cached(i)
         :: client_connect_e == client_connect_E_ask_broker -> client_connect_wk[i] = 0; client_connect_st[i] = client_connect_S_dialing; client_connect_wk[i] = 0; client_connect_dial_broker(i)
-        :: client_connect_e == client_connect_E_unable -> client_connect_wk[i] = 0; client_connect_st[i] = client_connect_S_failed; client_connect_drop(i)
         :: else -> assert(false) /* cannot happen */
         fi
     :: client_connect_st[i] == client_connect_S_skipping ->
@@ -192,7 +190,6 @@ inline client_connect_turn(i) {
         :: client_connect_quiet(i) && (client_connect_st[i] == client_connect_S_pausing) -> client_connect_e = client_connect_E_pause
         :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_choose_way -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_skip_hello
         :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_choose_way -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_ask_broker
-        :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_choose_way -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_unable
         :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_dial_cached -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_cached_up
         :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_dial_cached -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_cached_down
         :: client_connect_quiet(i) && client_connect_wk[i] == client_connect_W_dial_broker -> client_connect_wk[i] = 0; client_connect_e = client_connect_E_broker_up

@@ -25,18 +25,17 @@ _Static_assert(CLIENT_CONNECT_EVENT_CROWDED == 3, "number of an event");
 _Static_assert(CLIENT_CONNECT_EVENT_PAUSE == 4, "number of an event");
 _Static_assert(CLIENT_CONNECT_EVENT_SKIP_HELLO == 5, "number of an event");
 _Static_assert(CLIENT_CONNECT_EVENT_ASK_BROKER == 6, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_UNABLE == 7, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_CACHED_UP == 8, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_CACHED_DOWN == 9, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BROKER_UP == 10, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BROKER_FULL == 11, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BROKER_DOWN == 12, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_NEGOTIATED == 13, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_REFUSED == 14, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_HELLO_FAILED == 15, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_UP == 16, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_FULL == 17, "number of an event");
-_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_DOWN == 18, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_CACHED_UP == 7, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_CACHED_DOWN == 8, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BROKER_UP == 9, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BROKER_FULL == 10, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BROKER_DOWN == 11, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_NEGOTIATED == 12, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_REFUSED == 13, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_HELLO_FAILED == 14, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_UP == 15, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_FULL == 16, "number of an event");
+_Static_assert(CLIENT_CONNECT_EVENT_BACKEND_DOWN == 17, "number of an event");
 
 enum client_connect_event client_connect_choose_way(struct client_connect *machine)
 {
@@ -125,7 +124,6 @@ static const struct cells_case cases[] = {
     {"starting", "pause", "choose_way", "", "", "starting", "choose_way", "", 0, 1},
     {"starting", "skip_hello", "choose_way", "", "dial_cached", "skipping", "dial_cached", "budget=600000", 0, 0},
     {"starting", "ask_broker", "choose_way", "", "dial_broker", "dialing", "dial_broker", "budget=600000", 0, 0},
-    {"starting", "unable", "choose_way", "", "", "failed", "", "", 1, 0},
     {"starting", "cached_up", "", "", "", "starting", "", "", 0, 1},
     {"starting", "cached_down", "", "", "", "starting", "", "", 0, 1},
     {"starting", "broker_up", "", "", "", "starting", "", "", 0, 1},
@@ -143,7 +141,6 @@ static const struct cells_case cases[] = {
     {"skipping", "pause", "dial_cached", "", "", "skipping", "dial_cached", "budget=500000", 0, 1},
     {"skipping", "skip_hello", "", "", "", "skipping", "", "budget=500000", 0, 1},
     {"skipping", "ask_broker", "", "", "", "skipping", "", "budget=500000", 0, 1},
-    {"skipping", "unable", "", "", "", "skipping", "", "budget=500000", 0, 1},
     {"skipping", "cached_up", "dial_cached", "", "take_backend(hello_skip)", "connected", "", "", 1, 0},
     {"skipping", "cached_down", "dial_cached", "", "dial_broker", "dialing", "dial_broker", "budget=600000", 0, 0},
     {"skipping", "broker_up", "", "", "", "skipping", "", "budget=500000", 0, 1},
@@ -161,7 +158,6 @@ static const struct cells_case cases[] = {
     {"dialing", "pause", "dial_broker", "", "", "dialing", "dial_broker", "budget=500000", 0, 1},
     {"dialing", "skip_hello", "", "", "", "dialing", "", "budget=500000", 0, 1},
     {"dialing", "ask_broker", "", "", "", "dialing", "", "budget=500000", 0, 1},
-    {"dialing", "unable", "", "", "", "dialing", "", "budget=500000", 0, 1},
     {"dialing", "cached_up", "", "", "", "dialing", "", "budget=500000", 0, 1},
     {"dialing", "cached_down", "", "", "", "dialing", "", "budget=500000", 0, 1},
     {"dialing", "broker_up", "dial_broker", "", "say_hello", "asking", "say_hello", "budget=600000", 0, 0},
@@ -179,7 +175,6 @@ static const struct cells_case cases[] = {
     {"queueing", "pause", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
     {"queueing", "skip_hello", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
     {"queueing", "ask_broker", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
-    {"queueing", "unable", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
     {"queueing", "cached_up", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
     {"queueing", "cached_down", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
     {"queueing", "broker_up", "", "", "", "queueing", "", "budget=500000 crowded=500001", 0, 1},
@@ -197,7 +192,6 @@ static const struct cells_case cases[] = {
     {"asking", "pause", "say_hello", "", "", "asking", "say_hello", "budget=500000", 0, 1},
     {"asking", "skip_hello", "", "", "", "asking", "", "budget=500000", 0, 1},
     {"asking", "ask_broker", "", "", "", "asking", "", "budget=500000", 0, 1},
-    {"asking", "unable", "", "", "", "asking", "", "budget=500000", 0, 1},
     {"asking", "cached_up", "", "", "", "asking", "", "budget=500000", 0, 1},
     {"asking", "cached_down", "", "", "", "asking", "", "budget=500000", 0, 1},
     {"asking", "broker_up", "", "", "", "asking", "", "budget=500000", 0, 1},
@@ -216,7 +210,6 @@ static const struct cells_case cases[] = {
     {"pausing", "pause", "", "", "dial_broker", "dialing", "dial_broker", "budget=600000", 0, 0},
     {"pausing", "skip_hello", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
     {"pausing", "ask_broker", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
-    {"pausing", "unable", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
     {"pausing", "cached_up", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
     {"pausing", "cached_down", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
     {"pausing", "broker_up", "", "", "", "pausing", "", "budget=500000 pause=500002", 0, 1},
@@ -234,7 +227,6 @@ static const struct cells_case cases[] = {
     {"redialing", "pause", "dial_backend", "", "", "redialing", "dial_backend", "budget=500000", 0, 1},
     {"redialing", "skip_hello", "", "", "", "redialing", "", "budget=500000", 0, 1},
     {"redialing", "ask_broker", "", "", "", "redialing", "", "budget=500000", 0, 1},
-    {"redialing", "unable", "", "", "", "redialing", "", "budget=500000", 0, 1},
     {"redialing", "cached_up", "", "", "", "redialing", "", "budget=500000", 0, 1},
     {"redialing", "cached_down", "", "", "", "redialing", "", "budget=500000", 0, 1},
     {"redialing", "broker_up", "", "", "", "redialing", "", "budget=500000", 0, 1},
@@ -252,7 +244,6 @@ static const struct cells_case cases[] = {
     {"backlogged", "pause", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
     {"backlogged", "skip_hello", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
     {"backlogged", "ask_broker", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
-    {"backlogged", "unable", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
     {"backlogged", "cached_up", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
     {"backlogged", "cached_down", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
     {"backlogged", "broker_up", "", "", "", "backlogged", "", "budget=500000 crowded=500001", 0, 1},
