@@ -11,6 +11,7 @@
 #include "backend/backends.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@
 
 enum {
     STABLE_AFTER_S = 30,
-    TRACE_MAX = 512, /* longer trace values do not reach a child anyway */
+    SWEEP_FLOOD = 128, /* keys forgotten at once whose memory is worth giving back */
+    TRACE_MAX = 512,   /* longer trace values do not reach a child anyway */
 };
 
 /* A question that waits for the hash of its executable. */
@@ -81,6 +83,30 @@ static void on_stable(void *owner, struct backend *backend)
     struct backends *backends = owner;
 
     spawn_budget_mark_stable(&backends->budget, &backend->key, loop_now(backends->config.loop));
+}
+
+/* Keys that nobody has asked for since, and what a flood of them took. */
+static void on_sweep(void *owner)
+{
+    struct backends *backends = owner;
+    uint32_t n_before = backends->budget.n_states;
+    uint32_t n_left = spawn_budget_sweep(&backends->budget, loop_now(backends->config.loop));
+
+    if (n_left > 0) {
+        loop_timer_set_in(&backends->sweep, backends->budget.window_nsec / 4); /* younger ones are not over yet */
+    }
+    if (n_before - n_left >= SWEEP_FLOOD) {
+        (void)malloc_trim(0);
+    }
+}
+
+int backends_take_permit(struct backends *backends, const struct backend_key *key, struct spawn_permit *ret_permit,
+                         struct spawn_refusal *ret_refusal)
+{
+    if (!loop_timer_is_set(&backends->sweep)) {
+        loop_timer_set_in(&backends->sweep, backends->budget.window_nsec);
+    }
+    return spawn_budget_try_begin(&backends->budget, key, loop_now(backends->config.loop), ret_permit, ret_refusal);
 }
 
 static void on_orphan_exited(void *owner, const siginfo_t *info)
@@ -169,6 +195,7 @@ int backends_init(struct backends *backends, const struct backends_config *confi
     backends->registry.stable = on_stable;
     backends->registry.owner = backends;
     spawn_budget_init(&backends->budget, backends->config.spawn_attempts, backends->config.spawn_window_nsec);
+    loop_timer_init(&backends->sweep, config->loop, on_sweep, backends);
     backends->is_ready = true;
     return 0;
 }
@@ -205,6 +232,7 @@ void backends_deinit(struct backends *backends)
         loop_child_unlink(&orphan->child);
         on_orphan_exited(orphan, NULL);
     }
+    loop_timer_stop(&backends->sweep);
     registry_deinit(&backends->registry);
     exe_hash_deinit(&backends->hashes);
     spawn_budget_deinit(&backends->budget);
@@ -298,7 +326,6 @@ static bool is_at_limit(struct backends *backends, const struct backend_key *key
 static int miss_without_launcher(struct backends *backends, const struct backend_key *key,
                                  struct backend_answer *ret_answer)
 {
-    nsec_t now_nsec = loop_now(backends->config.loop);
     struct spawn_refusal refusal = {0};
     struct spawn_permit permit;
     int r;
@@ -306,11 +333,11 @@ static int miss_without_launcher(struct backends *backends, const struct backend
     if (is_over_budget(backends, key, ret_answer)) {
         return 0;
     }
-    r = spawn_budget_try_begin(&backends->budget, key, now_nsec, &permit, &refusal);
+    r = backends_take_permit(backends, key, &permit, &refusal);
     if (r != 0) {
         return error_fold(r);
     }
-    spawn_budget_finish_failed(&backends->budget, key, permit, now_nsec);
+    spawn_budget_finish_failed(&backends->budget, key, permit, loop_now(backends->config.loop));
     backend_answer_not_registered(ret_answer);
     return 0;
 }

@@ -109,6 +109,7 @@ struct backends {
     struct exe_hash hashes;
     struct registry registry;
     struct spawn_budget budget;
+    struct loop_timer sweep; /* of the budget; runs while it knows any key */
     struct child_baseline baseline;
     char boot_id[BOOT_ID_SIZE];
     int locks_fd;
@@ -194,6 +195,13 @@ void backends_each_budget(struct backends *backends, void (*each)(const struct s
 uint32_t backends_count_live(const struct backends *backends);
 uint32_t backends_count_launching(const struct backends *backends);
 uint32_t backends_count_waiters(const struct backends *backends);
+
+/*
+ * For the launches: spawn_budget_try_begin() for @key now, and the states that it leaves are freed when their windows
+ * are over.
+ */
+int backends_take_permit(struct backends *backends, const struct backend_key *key, struct spawn_permit *ret_permit,
+                         struct spawn_refusal *ret_refusal);
 
 /* For the launches: a killed process that does not die; its pidfd is taken, and it is reaped when it ends. */
 void backends_adopt_orphan(struct backends *backends, int pidfd);

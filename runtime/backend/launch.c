@@ -153,10 +153,8 @@ void launch_discard(struct launch *launch)
 
 enum launch_event launch_take_permit(struct launch *launch)
 {
-    struct spawn_budget *budget = &launch->backends->budget;
-    int r;
+    int r = backends_take_permit(launch->backends, &launch->key, &launch->permit, &launch->refusal);
 
-    r = spawn_budget_try_begin(budget, &launch->key, now_of(launch), &launch->permit, &launch->refusal);
     launch->refused = r;
     return r == 0 ? LAUNCH_EVENT_PERMITTED : LAUNCH_EVENT_NO_PERMIT;
 }

@@ -5,7 +5,9 @@
  * attempts and the storm signal are forgotten. What is not forgotten is a flight under way: a launch that lasts longer
  * than the window stays the only one. A permit carries the generation of the flight, so that the late end of an old
  * launch cannot clear a newer one. A success forgives nothing by itself: only a backend that stays up does. States
- * whose window is over and that have no flight are freed when room is made for another. No clock, no input or output.
+ * that say nothing any more are freed by the sweep. In a full table the oldest state
+ * without a flight makes room, so that one client's many versions never keep another service from being launched. No
+ * clock, no input or output.
  */
 
 #include "backend/spawn_budget.h"
@@ -20,24 +22,24 @@ void spawn_budget_init(struct spawn_budget *budget, uint32_t max_attempts, nsec_
     memset(budget, 0, sizeof(*budget));
     budget->max_attempts = max_attempts > 0 ? max_attempts : 1;
     budget->window_nsec = window_nsec > 0 ? window_nsec : NSEC_PER_MSEC;
+    TAILQ_INIT(&budget->by_age);
 }
 
 static void forget(struct spawn_budget *budget, struct spawn_state *state)
 {
     LIST_REMOVE(state, entry);
+    TAILQ_REMOVE(&budget->by_age, state, by_age);
     free(state);
     budget->n_states--;
 }
 
 void spawn_budget_deinit(struct spawn_budget *budget)
 {
-    struct spawn_state *state, *next;
+    struct spawn_state *state;
 
-    for (size_t i = 0; i < 256; i++) {
-        for (state = LIST_FIRST(&budget->buckets[i]); state; state = next) {
-            next = LIST_NEXT(state, entry);
-            forget(budget, state);
-        }
+    while (budget->n_states > 0 && (state = TAILQ_FIRST(&budget->by_age))) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each call takes the first one off the list */
+        forget(budget, state);
     }
 }
 
@@ -75,28 +77,40 @@ static struct spawn_state *find(struct spawn_budget *budget, const struct backen
     return NULL;
 }
 
-/* Frees what says nothing any more: no flight, and the window over. */
-static void collect(struct spawn_budget *budget, struct spawn_states *bucket, nsec_t now_nsec)
+/* Somebody who knew nothing of the key would judge the same. */
+static bool says_nothing(const struct spawn_budget *budget, const struct spawn_state *state, nsec_t now_nsec)
+{
+    return !state->in_flight && (state->attempts_used == 0 || elapsed_of(state, now_nsec) >= budget->window_nsec);
+}
+
+uint32_t spawn_budget_sweep(struct spawn_budget *budget, nsec_t now_nsec)
 {
     struct spawn_state *state, *next;
 
-    for (state = LIST_FIRST(bucket); state; state = next) {
-        next = LIST_NEXT(state, entry);
-        if (!state->in_flight && elapsed_of(state, now_nsec) >= budget->window_nsec) {
+    for (state = TAILQ_FIRST(&budget->by_age); state; state = next) {
+        next = TAILQ_NEXT(state, by_age);
+        if (says_nothing(budget, state, now_nsec)) {
             forget(budget, state);
         }
     }
+    return budget->n_states;
 }
 
-static bool make_room(struct spawn_budget *budget, nsec_t now_nsec)
+/* In a full table the oldest that does not fly goes; flights are few. */
+static void make_room(struct spawn_budget *budget)
 {
-    if (budget->n_states < SPAWN_BUDGET_KEYS_MAX) {
-        return true;
+    struct spawn_state *state;
+
+    TAILQ_FOREACH(state, &budget->by_age, by_age)
+    {
+        if (budget->n_states < SPAWN_BUDGET_KEYS_MAX) {
+            return;
+        }
+        if (!state->in_flight) {
+            forget(budget, state);
+            return;
+        }
     }
-    for (size_t i = 0; i < 256; i++) {
-        collect(budget, &budget->buckets[i], now_nsec);
-    }
-    return budget->n_states < SPAWN_BUDGET_KEYS_MAX;
 }
 
 static int find_or_add(struct spawn_budget *budget, const struct backend_key *key, nsec_t now_nsec,
@@ -108,10 +122,7 @@ static int find_or_add(struct spawn_budget *budget, const struct backend_key *ke
         *ret = state;
         return 0;
     }
-    collect(budget, bucket_of(budget, key), now_nsec);
-    if (!make_room(budget, now_nsec)) {
-        return SPAWN_BUDGET_E_EXHAUSTED;
-    }
+    make_room(budget);
     state = calloc(1, sizeof(*state));
     if (!state) {
         return error_origin(-ENOMEM);
@@ -119,6 +130,7 @@ static int find_or_add(struct spawn_budget *budget, const struct backend_key *ke
     state->key = *key;
     state->window_started_nsec = now_nsec;
     LIST_INSERT_HEAD(bucket_of(budget, key), state, entry);
+    TAILQ_INSERT_TAIL(&budget->by_age, state, by_age);
     budget->n_states++;
     *ret = state;
     return 0;
@@ -142,12 +154,6 @@ static int judge(struct spawn_budget *budget, struct spawn_state *state, nsec_t 
     return SPAWN_BUDGET_E_EXHAUSTED;
 }
 
-static int refuse_for_room(struct spawn_refusal *ret_refusal)
-{
-    *ret_refusal = (struct spawn_refusal){.retry_after_nsec = NSEC_PER_SEC};
-    return SPAWN_BUDGET_E_EXHAUSTED;
-}
-
 int spawn_budget_try_begin(struct spawn_budget *budget, const struct backend_key *key, nsec_t now_nsec,
                            struct spawn_permit *ret_permit, struct spawn_refusal *ret_refusal)
 {
@@ -155,10 +161,7 @@ int spawn_budget_try_begin(struct spawn_budget *budget, const struct backend_key
     int r;
 
     r = find_or_add(budget, key, now_nsec, &state);
-    if (r == SPAWN_BUDGET_E_EXHAUSTED) {
-        return refuse_for_room(ret_refusal);
-    }
-    if (r || !state) {
+    if (r < 0 || !state) {
         return error_trace(r);
     }
     r = judge(budget, state, now_nsec, ret_refusal);
@@ -184,10 +187,7 @@ int spawn_budget_check(struct spawn_budget *budget, const struct backend_key *ke
 {
     struct spawn_state *state = find(budget, key, now_nsec);
 
-    if (state) {
-        return judge(budget, state, now_nsec, ret_refusal);
-    }
-    return make_room(budget, now_nsec) ? 0 : refuse_for_room(ret_refusal);
+    return state ? judge(budget, state, now_nsec, ret_refusal) : 0;
 }
 
 /* The state whose flight @permit still is; NULL: it was overtaken, or is over. */

@@ -16,7 +16,7 @@
 enum {
     SPAWN_BUDGET_ATTEMPTS = 3,
     SPAWN_BUDGET_WINDOW_MS = 30000,
-    SPAWN_BUDGET_KEYS_MAX = 4096, /* more keys than this in one window: refused as exhausted */
+    SPAWN_BUDGET_KEYS_MAX = 4096, /* more keys than this in one window: the oldest is forgotten */
 };
 
 enum {
@@ -27,6 +27,7 @@ enum {
 
 struct spawn_state {
     LIST_ENTRY(spawn_state) entry;
+    TAILQ_ENTRY(spawn_state) by_age; /* oldest first */
     struct backend_key key;
     nsec_t window_started_nsec;
     uint32_t attempts_used;
@@ -36,12 +37,14 @@ struct spawn_state {
 };
 
 LIST_HEAD(spawn_states, spawn_state);
+TAILQ_HEAD(spawn_states_by_age, spawn_state);
 
 struct spawn_budget {
     uint32_t max_attempts;
     nsec_t window_nsec;
     uint32_t n_states;
     struct spawn_states buckets[256];
+    struct spawn_states_by_age by_age;
 };
 
 /* A leave to launch. Plain data; one that has been finished, or was overtaken, changes nothing any more. */
@@ -68,6 +71,9 @@ struct spawn_row {
 /* @max_attempts 0 counts as 1, @window 0 as one millisecond. Allocates nothing. */
 void spawn_budget_init(struct spawn_budget *budget, uint32_t max_attempts, nsec_t window_nsec);
 void spawn_budget_deinit(struct spawn_budget *budget);
+
+/* Frees every state that says nothing any more: no flight, no attempt in its window. Returns how many are left. */
+uint32_t spawn_budget_sweep(struct spawn_budget *budget, nsec_t now_nsec);
 
 /*
  * Takes one attempt and the single flight of @key. 0 and *@ret_permit; SPAWN_BUDGET_E_IN_PROGRESS;

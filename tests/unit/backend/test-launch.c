@@ -618,6 +618,31 @@ static void test_budget(void)
     scene_deinit(&scene);
 }
 
+static bool knows_no_key(struct scene *scene, void *userdata)
+{
+    (void)userdata;
+    return scene->backends.budget.n_states == 0;
+}
+
+static void test_budget_is_swept(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    scene_init(&scene);
+    scene.config.spawn_window_nsec = 50 * NSEC_PER_MSEC;
+    scene_start(&scene);
+    definition = scene_define("svc", "/nonexistent/backend", scene.bin_dir);
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check_int(scene.backends.budget.n_states, 1);
+    scene_run_until(&scene, knows_no_key, NULL);
+    check(!loop_timer_is_set(&scene.backends.sweep)); /* nothing is due any more */
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
 static void test_crash_loop_is_limited(void)
 {
     struct scene scene;
@@ -1008,6 +1033,7 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"what cannot be executed is refused", test_what_cannot_be_executed},
               {"a binary that is being written is tried again", test_binary_that_is_being_written},
               {"five times", test_binary_that_stays_busy}, {"the budget ends launches", test_budget},
+              {"a key whose window is over is forgotten", test_budget_is_swept},
               {"a crash loop is limited", test_crash_loop_is_limited},
               {"a backend that stays up is forgiven", test_stable_backend_is_forgiven},
               {"a lock held by another broker refunds", test_lock_held_by_another},

@@ -206,6 +206,7 @@ static void test_collection(void)
     struct spawn_refusal refusal;
     struct spawn_permit permit;
     struct backend_key key, flying = key_of("0.0.0");
+    struct spawn_row row;
     char version[32];
 
     spawn_budget_init(&budget, 3, S(30));
@@ -216,13 +217,23 @@ static void test_collection(void)
         check_int(fail_at(&budget, &key, T0, &refusal), 0);
     }
     check_int(budget.n_states, SPAWN_BUDGET_KEYS_MAX);
-    key = key_of("2.0.0");
-    check_int(spawn_budget_check(&budget, &key, T0 + S(1), &refusal), SPAWN_BUDGET_E_EXHAUSTED);
-    check_int(fail_at(&budget, &key, T0 + S(1), &refusal), SPAWN_BUDGET_E_EXHAUSTED);
-    check(!refusal.is_storm_trip && refusal.retry_after_nsec > 0);
-    check_int(fail_at(&budget, &key, T0 + S(30), &refusal), 0); /* the windows are over: room again */
-    check(budget.n_states < SPAWN_BUDGET_KEYS_MAX);
-    check_int(spawn_budget_check(&budget, &flying, T0 + S(30), &refusal), SPAWN_BUDGET_E_IN_PROGRESS);
+    key = key_of("2.0.0"); /* the oldest makes room, but not the one that flies */
+    check_int(spawn_budget_check(&budget, &key, T0 + S(1), &refusal), 0);
+    check_int(fail_at(&budget, &key, T0 + S(1), &refusal), 0);
+    check_int(budget.n_states, SPAWN_BUDGET_KEYS_MAX);
+    check_int(spawn_budget_check(&budget, &flying, T0 + S(1), &refusal), SPAWN_BUDGET_E_IN_PROGRESS);
+    key = key_of("1.0.1");
+    spawn_budget_snapshot(&budget, &key, T0 + S(1), &row);
+    check_int(row.attempts_used, 0);
+    key = key_of("1.0.2");
+    spawn_budget_snapshot(&budget, &key, T0 + S(1), &row);
+    check_int(row.attempts_used, 1);
+    check_int(spawn_budget_sweep(&budget, T0 + S(29)), SPAWN_BUDGET_KEYS_MAX);
+    check_int(spawn_budget_sweep(&budget, T0 + S(30)), 2); /* the flight, and the one that came a second later */
+    check_int(spawn_budget_check(&budget, &flying, T0 + S(60), &refusal), SPAWN_BUDGET_E_IN_PROGRESS);
+    check_int(spawn_budget_sweep(&budget, T0 + S(31)), 1);
+    spawn_budget_finish_failed(&budget, &flying, permit, T0 + S(61)); /* which looks at it, so its window began anew */
+    check_int(spawn_budget_sweep(&budget, T0 + S(61)), 0);
     spawn_budget_deinit(&budget);
     spawn_budget_deinit(&budget);
 }
