@@ -6,8 +6,8 @@
 # the layers base, fsm, wire and service: position-independent objects of their own under $(BUILD)/pic, all in one
 # archive from which the linker takes what is referenced; --gc-sections drops the rest (the loop's worker thread, for
 # one, which the engine of the machines names and never starts). Only symbols that begin with rpb_NAME_ are exported:
-# by the version script from the shared library, by objcopy from the one object that the static library consists of.
-# So two libraries in one program never share, or clash in, anything.
+# by the version script from the shared library, by objcopy from the one object that the static library consists
+# of. So two libraries in one program never share, or clash in, anything.
 
 CPPFLAGS   += -Iruntime/lib/include
 
@@ -24,8 +24,9 @@ comma      := ,
 RPB_ABOUT_client  := Finds a service through its broker and talks to it
 RPB_ABOUT_backend := Serves the clients of a broker
 # what the static libraries need besides themselves; BLAKE3 is inside unless the system has it
-RPB_PRIVATE := $(if $(BLAKE3_LIB),,libblake3$(comma) )libprotobuf-c
-RPB_PRIVATE_backend := $(comma) jansson$(comma) libmd
+RPB_PRIVATE := libprotobuf-c $(if $(BLAKE3_LIB),,libblake3)
+RPB_PRIVATE_client  := $(RPB_PRIVATE)
+RPB_PRIVATE_backend := $(RPB_PRIVATE) jansson libmd
 
 RPB_LIBS   := $(foreach n,client backend,$(if $(wildcard runtime/lib/$(n).c),$(n)))
 RPB_SOVERSION := $(firstword $(subst ., ,$(VERSION)))
@@ -80,7 +81,7 @@ $(BUILD)/librpb-$(1).a: $(call rpb_objs,$(1)) $(RPB_BELOW) $(BLAKE3_LIB)
 	$$(call say,AR,$$@)
 	$$(Q)$(CC) -r -nostdlib -Wl,--gc-sections $$$$($(NM) -g --defined-only -j $$(filter %.o,$$^) | sed -n 's/^rpb_$(1)_/-Wl,-u,&/p') \
 		-o $(BUILD)/pic/rpb-$(1).o $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^))
-	$$(Q)$(OBJCOPY) -w --keep-global-symbol='rpb_$(1)_*' $(BUILD)/pic/rpb-$(1).o
+	$$(Q)$(OBJCOPY) -w --keep-global-symbol='rpb_$(1)_*' --strip-unneeded $(BUILD)/pic/rpb-$(1).o
 	$$(Q)$(AR) rcsD $$@ $(BUILD)/pic/rpb-$(1).o
 endef
 $(foreach n,$(RPB_LIBS),$(eval $(call rpb_rule,$(n))))
@@ -104,8 +105,11 @@ install-libs: libs ## install the libraries, their headers and .pc files only (D
 		ln -sf librpb-$$n.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/librpb-$$n.so.$(RPB_SOVERSION)" && \
 		ln -sf librpb-$$n.so.$(RPB_SOVERSION) "$(DESTDIR)$(LIBDIR)/librpb-$$n.so" && \
 		$(INSTALL) -m 644 $(BUILD)/librpb-$$n.a '$(DESTDIR)$(LIBDIR)/' && \
-		case $$n in client) about='$(RPB_ABOUT_client)' more=;; backend) about='$(RPB_ABOUT_backend)' more='$(RPB_PRIVATE_backend)';; esac && \
-		sed -e "s|@NAME@|rpb-$$n|" -e "s|@ABOUT@|$$about|" -e 's|@VERSION@|$(VERSION)|' -e "s|@PRIVATE@|$(RPB_PRIVATE)$$more|" \
+		case $$n in \
+			client) about='$(RPB_ABOUT_client)' needs='$(RPB_PRIVATE_client)';; \
+			backend) about='$(RPB_ABOUT_backend)' needs='$(RPB_PRIVATE_backend)';; \
+		esac && \
+		sed -e "s|@NAME@|rpb-$$n|" -e "s|@ABOUT@|$$about|" -e 's|@VERSION@|$(VERSION)|' -e "s|@PRIVATE@|$$needs|" \
 			-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 			runtime/lib/rpb.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/rpb-$$n.pc" || exit 1; done
 
