@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#ifndef ERROR_PATH_OFF
 /* Marks the birth of the error @r (negative). Returns @r. */
 #define error_origin(r) error_note_origin((r), __FILE__, __LINE__)
 
@@ -23,6 +24,17 @@
 
 /* As error_trace(), but a positive, which nobody here expects, becomes -ENOTRECOVERABLE, born here. */
 #define error_fold(r) error_note_fold((r), __FILE__, __LINE__)
+#else
+/* The public libraries have no log line to show a way in, and keep nothing of a thread's. */
+#define error_origin(r) error_pass(r)
+#define error_trace(r) error_pass(r)
+#define error_fold(r) error_pass((r) > 0 ? -ENOTRECOVERABLE : (r))
+
+static inline int error_pass(int r)
+{
+    return r;
+}
+#endif
 
 /* The way of this thread's last error, as "file.c:12 < caller.c:34", cut to @size. Returns @text. */
 const char *error_path(char *text, size_t size);

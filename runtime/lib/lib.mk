@@ -53,7 +53,7 @@ endif
 $(BUILD)/pic/%.o: %.c | $(PROTO_H)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) -fPIC -fvisibility=hidden $(if $(filter gen/%,$<),$(GEN_WARN),$(WARN)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS_) -fPIC -fvisibility=hidden -DERROR_PATH_OFF $(if $(filter gen/%,$<),$(GEN_WARN),$(WARN)) -MMD -MP -c -o $@ $<
 $(BUILD)/pic/proto/%.pb-c.o: $(BUILD)/proto/%.pb-c.c | $(PROTO_H)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
