@@ -153,7 +153,7 @@ asan: ## the whole suite under AddressSanitizer and UBSan (in $(BUILD)/asan)
 	@BUILD="$(BUILD)/asan" SAN=1 scripts/run-tests
 
 valgrind: ## the daemon's end-to-end tests with the daemon under valgrind
-	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all tests bench-tools
+	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all tests
 	@BUILD="$(BUILD)" scripts/run-tests --valgrind
 
 lint: ## layers, bare kernel calls, unfinished words

@@ -325,6 +325,7 @@ class Once(harness.Case):
         self.assertFalse(os.path.lexists(self.box.socket))
 
 
+@harness.bare_only
 class Fronting(harness.Case):
     """--serve: a backend that somebody else started (decision 12)."""
 
