@@ -2,9 +2,9 @@
 
 /*
  * Birth and death of a backend. It listens before it does anything slow: the executable is hashed when serving begins,
- * while clients wait in the backlog. At the end it removes what it made and nothing else: the socket only while the file
- * at its path is the one that was there when it began to listen, the identity file only while it names this process,
- * and neither in a forked child. The turns in between are backend_turn.c's.
+ * while clients wait in the backlog. At the end it removes what it made and nothing else: the socket only while the
+ * file at its path is the one that was there when it began to listen, the identity file only while it names this
+ * process, and neither in a forked child. The turns in between are backend_turn.c's.
  */
 
 #include <errno.h>
@@ -56,7 +56,7 @@ void backend_tell(const struct rpb_backend *backend, const char *format, ...)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------------- birth */
+/* ------------------------------------------------------------------------------------------------------------ birth */
 
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
@@ -244,7 +244,7 @@ const struct rpb_backend_identity *rpb_backend_get_identity(const struct rpb_bac
     return backend->is_prepared ? &backend->identity : NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- death */
+/* ------------------------------------------------------------------------------------------------------------ death */
 
 void backend_unlisten(struct rpb_backend *backend)
 {
@@ -284,7 +284,7 @@ void rpb_backend_free(struct rpb_backend *backend)
     free(backend);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ running */
+/* ---------------------------------------------------------------------------------------------------------- running */
 
 void rpb_backend_stop(struct rpb_backend *backend)
 {

@@ -2,10 +2,11 @@
 
 /*
  * One client. What arrives is read into one block that all connections share and judged there; only an unfinished frame
- * is copied to the connection, so an idle one holds next to nothing. It is read from only while its answers flow: unsent
- * bytes, or too many answers put off, stop the reading and leave the rest to the kernel and thus to the sender. Sockets
- * stay blocking and are used with MSG_DONTWAIT, because one of another protocol is handed over as it is. A closed
- * connection stays in memory until the end of the turn, since callers up the stack and epoll's list still name it.
+ * is copied to the connection, so an idle one holds next to nothing. It is read from only while its answers flow:
+ * unsent bytes, or too many answers put off, stop the reading and leave the rest to the kernel and thus to the sender.
+ * Sockets stay blocking and are used with MSG_DONTWAIT, because one of another protocol is handed over as it is. A
+ * closed connection stays in memory until the end of the turn, since callers up the stack and epoll's list still name
+ * it.
  */
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include "base/error.h"
 #include "lib/backend_internal.h"
 
-/* --------------------------------------------------------------------------------------------------------- life */
+/* ------------------------------------------------------------------------------------------------------------- life */
 
 static size_t body_max(const struct connection *connection)
 {
@@ -124,7 +125,7 @@ void connections_bury(struct rpb_backend *backend)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ bounds */
+/* ----------------------------------------------------------------------------------------------------------- bounds */
 
 static bool is_closed(const struct connection *connection)
 {
@@ -185,7 +186,7 @@ static void trim(struct buffer *buffer)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------------------- writing */
+/* ---------------------------------------------------------------------------------------------------------- writing */
 
 void connection_update(struct connection *connection)
 {
@@ -245,7 +246,7 @@ void connection_flush(struct connection *connection)
     connection_account(connection);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- reading */
+/* ---------------------------------------------------------------------------------------------------------- reading */
 
 static void answer_probe(struct connection *connection, const Frame *frame)
 {

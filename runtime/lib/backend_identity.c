@@ -151,8 +151,7 @@ void identity_show(const struct rpb_backend_identity *identity, DaemonProcess *r
     ret->exe_hash.data = (uint8_t *)(uintptr_t)identity->exe_hash;
     ret->exe_hash.len = sizeof(identity->exe_hash);
     if (identity->has_idle_timeout) {
-        ret->idle_timeout_case =
-            RUNNING_PROCESS__BROKER__V1__DAEMON_PROCESS__IDLE_TIMEOUT_IDLE_TIMEOUT_SECS;
+        ret->idle_timeout_case = RUNNING_PROCESS__BROKER__V1__DAEMON_PROCESS__IDLE_TIMEOUT_IDLE_TIMEOUT_SECS;
         ret->idle_timeout_secs = identity->idle_timeout_secs;
     }
 }

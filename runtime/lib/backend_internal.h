@@ -26,7 +26,7 @@ enum {
     BACKEND_ACCEPTS = 16,        /* accepted in one turn */
 };
 
-/* --------------------------------------------------------------------------------------------------------- the mux */
+/* ---------------------------------------------------------------------------------------------------------- the mux */
 
 /* Verdict on the first frame of some bytes; the frame lives in the arena that was given. */
 struct mux_frame {
@@ -50,7 +50,7 @@ void mux_show_request(const Frame *frame, struct rpb_backend_request *ret);
 int mux_pack_response(struct buffer *out, uint32_t protocol, uint64_t request_id, const char *traceparent,
                       const char *tracestate, struct slice payload);
 
-/* --------------------------------------------------------------------------------------------------------- backend */
+/* ---------------------------------------------------------------------------------------------------------- backend */
 
 struct connection {
     struct connection *prev, *next; /* oldest first */

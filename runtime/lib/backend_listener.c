@@ -3,8 +3,9 @@
 /*
  * Where a backend listens (spec 03 §15.1). Either the broker's listener is adopted, or the endpoint is bound; which of
  * the two is decided by one variable alone, and a listener that was promised and cannot be used is an error, because
- * clients already queue in it. When a file is in the way of a bind, it is removed only if it is a socket at which nobody
- * listens, looked at again under a lock on the directory, so that of several starters none removes the socket of another.
+ * clients already queue in it. When a file is in the way of a bind, it is removed only if it is a socket at which
+ * nobody listens, looked at again under a lock on the directory, so that of several starters none removes the socket of
+ * another.
  */
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static void fill_address(struct sockaddr_un *ret, const char *path)
     memcpy(ret->sun_path, path, strlen(path));
 }
 
-/* ---------------------------------------------------------------------------------------------------------- adopting */
+/* --------------------------------------------------------------------------------------------------------- adopting */
 
 /* An i32 with white space around it, as the variable may hold it; -EBADF for anything else and for negative numbers. */
 static int parse_fd(const char *text, int *ret)
@@ -85,7 +86,8 @@ static int check_inherited(int fd, const char *path, char *ret_text)
         is_listening = 1;
     }
     if (r < 0 || type != SOCK_STREAM || !is_listening) {
-        return tell(ret_text, error_origin(-EPROTOTYPE), "inherited descriptor %d is not a listening stream socket", fd);
+        return tell(ret_text, error_origin(-EPROTOTYPE), "inherited descriptor %d is not a listening stream socket",
+                    fd);
     }
     r = sys_getsockname(fd, (struct sockaddr *)&address, &size);
     if (r < 0) {
@@ -137,7 +139,7 @@ static int adopt(const char *value, const char *path, int *ret_fd, char *ret_tex
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- binding */
+/* ---------------------------------------------------------------------------------------------------------- binding */
 
 static int try_bind(int fd, const char *path)
 {

@@ -184,7 +184,7 @@ int mux_pack_response(struct buffer *out, uint32_t protocol, uint64_t request_id
     return error_trace(envelope_pack(out, &frame));
 }
 
-/* ---------------------------------------------------------------------------------------------------- public forms */
+/* ----------------------------------------------------------------------------------------------------- public forms */
 
 struct mux_memory {
     struct arena arena;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Requests and their answers. During the handler's call a request points at what is known about it here; afterwards that
- * pointer is dead, and an answer that was put off owns copies of what it must echo. A client is never left waiting: a
- * request that ends without an answer, or whose answer cannot be given, ends its connection.
+ * Requests and their answers. During the handler's call a request points at what is known about it here; afterwards
+ * that pointer is dead, and an answer that was put off owns copies of what it must echo. A client is never left
+ * waiting: a request that ends without an answer, or whose answer cannot be given, ends its connection.
  */
 
 #include <errno.h>

@@ -3,7 +3,8 @@
 /*
  * The identity file (spec 03 §15.4). The text is written by hand, because its bytes are fixed: two spaces, one element
  * a line, keys in their order, no newline at the end. It is read by a JSON library that refuses what is not JSON; what
- * does not fit an identity is malformed as a whole, never half taken. The file is replaced by a rename and never locked.
+ * does not fit an identity is malformed as a whole, never half taken. The file is replaced by a rename and never
+ * locked.
  */
 
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 enum { SIDECAR_MAX = 65536, JSON_MAX = 1 << 20 };
 
-/* ----------------------------------------------------------------------------------------------------------- writing */
+/* ---------------------------------------------------------------------------------------------------------- writing */
 
 static int put(struct buffer *out, const char *text)
 {
@@ -158,7 +159,7 @@ int rpb_backend_identity_write(const struct rpb_backend_identity *identity, cons
     return error_trace(r < 0 ? r : atomic_file_write(dir_fd, name, json, strlen(json), 0600, true));
 }
 
-/* ----------------------------------------------------------------------------------------------------------- reading */
+/* ---------------------------------------------------------------------------------------------------------- reading */
 
 /* The string @key of @object, which must fit. */
 static bool take_string(const json_t *object, const char *key, char *ret, size_t size)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One turn of a backend: what epoll reports, then what time makes due, then the burial of closed connections. Everything
- * hangs on one epoll descriptor, so a caller's loop has one thing to wait for. Nothing that a peer does ends a turn with
- * an error; only the loss of epoll itself does. When places or descriptors run out, the oldest connection that has not
- * sent a frame makes room, and a few places beyond the cap are kept for probes, so that a full house still proves itself.
+ * One turn of a backend: what epoll reports, then what time makes due, then the burial of closed connections.
+ * Everything hangs on one epoll descriptor, so a caller's loop has one thing to wait for. Nothing that a peer does ends
+ * a turn with an error; only the loss of epoll itself does. When places or descriptors run out, the oldest connection
+ * that has not sent a frame makes room, and a few places beyond the cap are kept for probes, so that a full house still
+ * proves itself.
  */
 
 #include <errno.h>
@@ -25,7 +26,7 @@ void backend_due(struct rpb_backend *backend, nsec_t when)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- accepting */
+/* -------------------------------------------------------------------------------------------------------- accepting */
 
 /* Closes the oldest connection that has shown nothing yet. False: there is none. */
 static bool evict_silent(struct rpb_backend *backend)
@@ -105,7 +106,7 @@ static void accept_some(struct rpb_backend *backend)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- ending */
+/* ----------------------------------------------------------------------------------------------------------- ending */
 
 static void begin_to_end(struct rpb_backend *backend)
 {
@@ -139,7 +140,7 @@ static void take_stop(struct rpb_backend *backend)
     begin_to_end(backend);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- time */
+/* ------------------------------------------------------------------------------------------------------------- time */
 
 static void check_idleness(struct rpb_backend *backend)
 {
@@ -181,7 +182,7 @@ static void check_times(struct rpb_backend *backend)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------------- turn */
+/* ------------------------------------------------------------------------------------------------------------- turn */
 
 static void dispatch(struct rpb_backend *backend, const struct epoll_event *event)
 {

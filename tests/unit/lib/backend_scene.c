@@ -70,7 +70,7 @@ static void take_legacy(int fd, const void *bytes, size_t size, void *user)
 
     scene->legacy_fd = fd;
     scene->legacy_size = size < sizeof(scene->legacy) ? size : sizeof(scene->legacy);
-    memcpy(scene->legacy, bytes, scene->legacy_size);
+    memcpy(scene->legacy, bytes, scene->legacy_size); /* at least one byte */
 }
 
 static void note(const char *text, void *user)
@@ -278,7 +278,9 @@ bool scene_answer(int fd, uint64_t *ret_request_id, char *ret_payload, size_t si
         check_int(frame->deadline_unix_ms, 0);
         *ret_request_id = frame->request_id;
         size = frame->payload.len < size ? frame->payload.len : size - 1;
-        memcpy(ret_payload, frame->payload.data, size);
+        if (size) {
+            memcpy(ret_payload, frame->payload.data, size);
+        }
         ret_payload[size] = '\0';
         arena_deinit(&arena);
     }

@@ -39,7 +39,7 @@ struct rpb_backend_later;
 /** Room for a message of this library, its NUL included. */
 #define RPB_BACKEND_TEXT_MAX 512
 
-/* ------------------------------------------------------------------------------------------------------- requests */
+/* --------------------------------------------------------------------------------------------------------- requests */
 
 /** One frame on a served lane, borrowed for the time of the handler's call (spec 01 §2.1). */
 struct rpb_backend_request {
@@ -107,7 +107,7 @@ enum rpb_backend_legacy {
  */
 typedef enum rpb_backend_legacy (*rpb_backend_legacy_fn)(const void *bytes, size_t size, void *user);
 
-/* -------------------------------------------------------------------------------------------------------- identity */
+/* --------------------------------------------------------------------------------------------------------- identity */
 
 /** The SHA-256 of the executable at the end of a probe's answer, which only very old brokers look at (spec 03 §5.3). */
 enum rpb_backend_sha256 {
@@ -181,7 +181,7 @@ RPB_PUBLIC bool rpb_backend_identity_find(const char *path, struct rpb_backend_i
 /** Removes the identity file at @path when it names this process (a successor's file stays). Best effort. */
 RPB_PUBLIC void rpb_backend_identity_remove(const char *path);
 
-/* -------------------------------------------------------------------------------------------------------- listener */
+/* --------------------------------------------------------------------------------------------------------- listener */
 
 /**
  * A listening socket for the endpoint of this process (spec 03 §15.1 (1) and (2)).
@@ -204,7 +204,7 @@ RPB_PUBLIC void rpb_backend_identity_remove(const char *path);
  */
 RPB_PUBLIC int rpb_backend_listen(const char *path, int *ret_fd, char *ret_text);
 
-/* ------------------------------------------------------------------------------------------------------------- mux */
+/* -------------------------------------------------------------------------------------------------------------- mux */
 
 /** What rpb_backend_mux_classify() works with. All borrowed. */
 struct rpb_backend_mux {
@@ -270,7 +270,7 @@ RPB_PUBLIC int rpb_backend_response_pack(const struct rpb_backend_request *reque
 /** The fault as a clause ("a frame on a lane that is not served"); static. */
 RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fault);
 
-/* --------------------------------------------------------------------------------------------------------- backend */
+/* ---------------------------------------------------------------------------------------------------------- backend */
 
 /**
  * What a backend is made of. Set .size = sizeof(the struct) and what is wanted; zero is the default everywhere. Strings
