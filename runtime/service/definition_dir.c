@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the directory of service definitions from the environment, once a program. Nothing is opened or created.
+ * Finds the directory of service definitions from the command line and the environment, once a program. Nothing is
+ * opened or created.
  */
 #include "service/definition_dir.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/env.h"
 #include "base/sys.h"
 
@@ -43,6 +45,20 @@ static int home_dir(char ret_dir[DEFINITION_DIR_SIZE])
     return set_dir(ret_dir, "%s", home ? home : "/tmp");
 }
 
+/* What the command line says; a relative path is that from the directory in which the program was started. */
+static int flag_dir(const char *flag, char ret_dir[DEFINITION_DIR_SIZE])
+{
+    _cleanup_free_ char *here = NULL;
+
+    if (flag[0] == '/')
+        return set_dir(ret_dir, "%s", flag);
+    if (flag[0] == '\0')
+        return DEFINITION_DIR_E_EMPTY;
+    if (sys_realpath(".", &here) < 0)
+        return DEFINITION_DIR_E_LOST;
+    return set_dir(ret_dir, "%s/%s", strcmp(here, "/") == 0 ? "" : here, flag);
+}
+
 int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], const char **ret_source)
 {
     const char *variable = env_get(DEFINITION_DIR_VARIABLE);
@@ -51,7 +67,7 @@ int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], 
     int r;
 
     if (flag) {
-        r = set_dir(ret_dir, "%s", flag);
+        r = flag_dir(flag, ret_dir);
         *ret_source = "flag:--service-def-dir";
     } else if (variable && variable[0] != '/') {
         return DEFINITION_DIR_E_RELATIVE;
@@ -75,6 +91,10 @@ const char *definition_dir_error_text(int code)
     switch (code) {
     case DEFINITION_DIR_E_RELATIVE:
         return DEFINITION_DIR_VARIABLE " is a relative path; it must be absolute";
+    case DEFINITION_DIR_E_EMPTY:
+        return "--service-def-dir must not be empty";
+    case DEFINITION_DIR_E_LOST:
+        return "--service-def-dir is a relative path, and the current directory cannot be found; give an absolute one";
     case DEFINITION_DIR_E_TOO_LONG:
         return "the path of the service-definition directory is too long";
     default:

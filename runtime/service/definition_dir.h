@@ -11,10 +11,12 @@
 enum {
     DEFINITION_DIR_E_RELATIVE = 1, /* the variable holds a relative path: a usage error */
     DEFINITION_DIR_E_TOO_LONG,
+    DEFINITION_DIR_E_EMPTY, /* the flag's value is empty */
+    DEFINITION_DIR_E_LOST,  /* the flag's value is relative, and there is no current directory */
 };
 
 /*
- * The directory: @flag (value of --service-def-dir, taken as it is; NULL when not given), else the variable, else
+ * The directory: @flag (value of --service-def-dir, made absolute; NULL when not given), else the variable, else
  * $XDG_CONFIG_HOME/running-process/services, else ~/.config/running-process/services. Empty values and relative XDG
  * ones count as unset. *@ret_source is the label of spec 02 §9.3 and static. 0 or DEFINITION_DIR_E_*.
  */

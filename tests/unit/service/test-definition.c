@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "service/definition.h"
@@ -356,6 +357,12 @@ static void test_directory(void)
     setenv(DEFINITION_DIR_VARIABLE, "defs", 1);
     check_dir("/flag", "/flag", "flag:--service-def-dir");
     check_int(definition_dir_resolve(NULL, dir, &source), DEFINITION_DIR_E_RELATIVE);
+    check_fatal(!chdir("/tmp"));
+    check_dir("flag/dir", "/tmp/flag/dir", "flag:--service-def-dir");
+    check_fatal(!chdir("/"));
+    check_dir("flag", "/flag", "flag:--service-def-dir");
+    check_int(definition_dir_resolve("", dir, &source), DEFINITION_DIR_E_EMPTY);
+    check_str(definition_dir_error_text(DEFINITION_DIR_E_EMPTY), "--service-def-dir must not be empty");
     unsetenv(DEFINITION_DIR_VARIABLE);
 }
 
