@@ -305,17 +305,24 @@ static int take_option(struct parser *parser)
     return 0;
 }
 
+/* The serve modes, whose operand is the path of a socket. */
+static bool takes_socket(const struct command *command)
+{
+    return strstr(command->operands, "SOCKET") != NULL;
+}
+
 static int check_operands(struct parser *parser)
 {
     struct options *options = parser->options;
     const struct command *command = options->command;
 
+    if (takes_socket(command) &&
+        (options->n_operands < command->operands_min || (options->n_operands && !*options->operands[0]))) {
+        options_usage_error(options, "%s requires a socket path or pipe name", command->name);
+        return OPTIONS_E_USAGE;
+    }
     if (options->n_operands < command->operands_min) {
-        if (!strncmp(command->name, "--serve", 7)) {
-            options_usage_error(options, "%s requires a socket path or pipe name", command->name);
-        } else {
-            options_usage_error(options, "%s requires %s", command->name, command->operands);
-        }
+        options_usage_error(options, "%s requires %s", command->name, command->operands);
         return OPTIONS_E_USAGE;
     }
     if (options->n_operands > command->operands_max) {

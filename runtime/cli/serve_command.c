@@ -129,9 +129,6 @@ static int serve_launching(const struct options *options, const char *mode)
     int r = check_ids(options);
 
     config.socket_path = options->n_operands ? options->operands[0] : NULL;
-    if (config.socket_path && !*config.socket_path) {
-        return options_usage_error(options, "%s requires a socket path or pipe name", options->command->name);
-    }
     if (!r) {
         r = take_max_connections(options, &config);
     }

@@ -159,6 +159,9 @@ static void test_operands(void)
     check_refused(ARGV("--serve-once"), "--serve-once requires a socket path or pipe name\n", false);
     check_refused(ARGV("--serve-launch", "--max-connections", "1"),
                   "--serve-launch requires a socket path or pipe name\n", false);
+    check_refused(ARGV("--serve", "", "--service", "a"), "--serve requires a socket path or pipe name\n", false);
+    check_refused(ARGV("--serve-once", ""), "--serve-once requires a socket path or pipe name\n", false);
+    check_refused(ARGV("serve", ""), "serve requires a socket path or pipe name\n", false);
     check_refused(ARGV("status", "now"), "unexpected argument \"now\" for status\n", false);
     check_refused(ARGV("hello", "zccache"), "hello requires SERVICE VERSION\n", false);
     check_accepted(ARGV("hello", "zccache", "1.0.0", "--json"), "hello", &reading);
