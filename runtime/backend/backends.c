@@ -406,6 +406,11 @@ static int ask_hashed(struct backends *backends, const struct backend_request *r
     return ask_for_key(backends, &key, &known, request, waiter, ret_answer);
 }
 
+static void answer_hung(struct backend_answer *ret_answer)
+{
+    backend_answer_failed(ret_answer, "reading the backend binary took longer than 10 s");
+}
+
 /* The hash has come, or will not: the question goes on from where it stopped. */
 static void on_hashed(struct exe_hash_waiter *hash_waiter, enum exe_hash_outcome outcome,
                       const struct exe_identity *identity, const uint8_t *hash)
@@ -417,7 +422,7 @@ static void on_hashed(struct exe_hash_waiter *hash_waiter, enum exe_hash_outcome
     int r = 0;
 
     if (outcome == EXE_HASH_GIVEN_UP) {
-        backend_answer_failed(&answer, "reading the backend binary took longer than 10 s");
+        answer_hung(&answer);
     } else {
         r = ask_hashed(pending->backends,
                        &(struct backend_request){
@@ -500,6 +505,9 @@ static int wait_for_hash(struct backends *backends, const struct backend_request
     switch (r) {
     case -EBUSY:
         backend_answer_failed(ret_answer, "the background worker is stuck on other files");
+        return 0;
+    case EXE_HASH_E_HUNG:
+        answer_hung(ret_answer);
         return 0;
     case 0: /* the file has changed since it was looked at a moment ago */
     case EXE_HASH_E_ABSENT:

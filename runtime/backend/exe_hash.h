@@ -3,7 +3,8 @@
 
 /*
  * BLAKE3 of executables, remembered by what stat says (spec 03 §6.1 step 6). A file is read once however many ask, on
- * the loop's worker; the loop itself only stats.
+ * the loop's worker. The loop itself only stats, and only what is known to be on a local file system: everything else
+ * is looked at by the worker each time, so that a dead server never stops the loop (decision 14).
  */
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
+#include "backend/local_paths.h"
 #include "base/clock.h"
 #include "loop/loop.h"
 
@@ -25,6 +27,7 @@ enum {
     EXE_HASH_E_WAIT,   /* being read; the waiter is told */
     EXE_HASH_E_ABSENT, /* no regular file that can be read there */
     EXE_HASH_E_FULL,   /* too many wait for this file already */
+    EXE_HASH_E_HUNG,   /* an earlier look at this path was given up and has not come back yet */
 };
 
 /* What tells one content of a file from another without reading it. Compared whole; zeroed before it is filled. */
@@ -58,11 +61,15 @@ LIST_HEAD(exe_hash_jobs, exe_hash_job);
 
 struct exe_hash {
     struct loop *loop;
+    nsec_t limit_nsec;
+    bool (*is_local)(int fd); /* replaced in tests; called on the worker */
     uint32_t n_entries;
     uint64_t n_read;                /* files read so far */
+    struct local_paths local_paths; /* where the loop may look */
     struct exe_hash_entries by_use; /* least recently used first */
     struct exe_hash_entries buckets[64];
     struct exe_hash_jobs jobs;
+    struct exe_hash_jobs hung; /* given up, and the worker's thread is still in there */
 };
 
 /* Allocates nothing. @loop is borrowed. */
@@ -74,7 +81,7 @@ void exe_hash_deinit(struct exe_hash *cache);
 /*
  * The hash of the file at @path, symbolic links followed. 0: *@ret_identity and @ret_hash are filled (no allocation).
  * EXE_HASH_E_WAIT: *@waiter has joined and is told; a NULL @waiter only looks, and nothing is begun. EXE_HASH_E_ABSENT,
- * EXE_HASH_E_FULL, -ENOMEM or another errno.
+ * EXE_HASH_E_FULL, EXE_HASH_E_HUNG, -ENOMEM or another errno.
  */
 int exe_hash_get(struct exe_hash *cache, const char *path, struct exe_hash_waiter *waiter,
                  struct exe_identity *ret_identity, uint8_t ret_hash[32]);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Peers that mean harm, and resources that run out. In every case the daemon lives, an innocent client keeps being
 answered, descriptors and memory come back, and what was half done by the hostile does not stay."""
+import ctypes
 import os
 import resource
 import socket
@@ -324,6 +325,45 @@ class Caps(Hostile):
         self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
         harness.wait_fds_back(broker, self.base_fds)
         broker.stop()
+
+
+class DeadMount(Hostile):
+    """A file system whose server is gone: every call on a path below it hangs, for as long as nobody unmounts it."""
+
+    def setUp(self):
+        super().setUp()
+        self.fuse = -1
+        libc = ctypes.CDLL(None, use_errno=True)
+        path = os.path.join(self.box.dir, "dead")
+        os.mkdir(path)
+        try:
+            self.fuse = os.open("/dev/fuse", os.O_RDWR)
+        except OSError as error:
+            self.skipTest("no FUSE here: %s" % error)
+        self.addCleanup(os.close, self.fuse)
+        options = b"fd=%d,rootmode=40755,user_id=0,group_id=0,allow_other" % self.fuse
+        if libc.mount(b"dead", path.encode(), b"fuse.dead", 0, options) != 0:
+            self.skipTest("no mounts here: %s" % os.strerror(ctypes.get_errno()))
+        self.addCleanup(libc.umount2, path.encode(), 2)
+        self.path = path
+
+    def test_binary_on_it(self):
+        self.box.definition("dead", self.path + "/backend")
+        broker = self.start()
+        with self.canary(broker) as canary:
+            waiting = [Conn(broker.socket).send(hello_frame("dead", "1.0.%d" % n)) for n in range(8)]
+            for conn in waiting:
+                self.assertRefused(parse_hello_reply(conn.read_all()), harness.SPAWN_FAILED,
+                                   "backend spawn failed: reading the backend binary took longer than 10 s", 1000)
+            for _ in range(20):
+                self.assertRefused(say_hello(broker.socket, "dead", "1.0.0"), harness.SPAWN_FAILED)
+            self.box.service("another")    # whose program nobody has looked at yet
+            self.assertNegotiated(say_hello(broker.socket, "another", "1.0.0"))
+            for conn in waiting:
+                conn.close()
+        self.assertEqual(canary.failures, [])
+        self.assertLess(canary.percentile(99), CANARY_P99)
+        broker.kill()
 
 
 class Strangers(harness.Case):

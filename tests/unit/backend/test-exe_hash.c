@@ -3,6 +3,7 @@
 #include "backend/exe_hash.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -128,6 +129,15 @@ static void test_change_is_seen(void)
     loop_deinit(&loop);
 }
 
+static void check_failed(struct loop *loop, struct exe_hash *cache, const char *path)
+{
+    struct asker asker;
+
+    check_int(ask(cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(loop, &asker);
+    check_int(asker.outcome, EXE_HASH_FAILED);
+}
+
 static void test_absent(void)
 {
     struct loop loop;
@@ -139,12 +149,145 @@ static void test_absent(void)
     exe_hash_init(&cache, &loop);
     snprintf(path, sizeof(path), "%s/fifo", check_tmpdir());
     check_int(mkfifo(path, 0700), 0);
+    check_failed(&loop, &cache, path);
+    check_failed(&loop, &cache, check_tmpdir());
+    check_failed(&loop, &cache, "/does/not/exist");
+    check_failed(&loop, &cache, "");
+    snprintf(path, sizeof(path), "%s/b", check_tmpdir());
+    write_file(path, "abc"); /* known to be local, and gone: the loop sees it for itself */
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(&loop, &asker);
+    check_int(unlink(path), 0);
     check_int(ask(&cache, path, &asker), EXE_HASH_E_ABSENT);
-    check_int(ask(&cache, check_tmpdir(), &asker), EXE_HASH_E_ABSENT);
-    check_int(ask(&cache, "/does/not/exist", &asker), EXE_HASH_E_ABSENT);
-    check_int(ask(&cache, "", &asker), EXE_HASH_E_ABSENT);
     exe_hash_deinit(&cache);
     loop_deinit(&loop);
+}
+
+static bool is_never_local(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+/* What is not known to be local is looked at on the worker each time; it is still read only once. */
+static void test_remote(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker, other;
+    char path[512], link_path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    cache.is_local = is_never_local;
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    snprintf(link_path, sizeof(link_path), "%s/b", check_tmpdir());
+    write_file(path, "abc");
+    check_int(symlink(path, link_path), 0);
+    for (int i = 0; i < 3; i++) {
+        check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+        check_int(ask(&cache, link_path, &other), EXE_HASH_E_WAIT);
+        run_until_told(&loop, &asker);
+        run_until_told(&loop, &other);
+        check_int(asker.outcome, EXE_HASH_DONE);
+        check_hash(asker.hash, "abc");
+        check_hash(other.hash, "abc");
+    }
+    check_int(cache.n_read, 1);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+/* A path that leads to another file system than it did is not stat()ed on the loop for what it was. */
+static void test_moved(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker;
+    char path[512];
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    write_file(path, "abc");
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(&loop, &asker);
+    check_int(ask(&cache, path, &asker), 0);
+    local_paths_put(&cache.local_paths, path, asker.identity.dev + 1);
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(&loop, &asker);
+    check_hash(asker.hash, "abc");
+    check_int(ask(&cache, path, &asker), 0);
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
+static int hang_fds[2]; /* who reads it hangs until the other end is closed */
+
+static bool hang(int fd)
+{
+    char byte;
+
+    (void)fd;
+    (void)!read(hang_fds[0], &byte, 1);
+    return false;
+}
+
+/* One dead mount costs one thread: whoever asks again before it comes back is refused at once. */
+static void test_hung(bool comes_back)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker, other;
+    char path[512], other_path[512];
+
+    check_int(loop_init(&loop), 0);
+    check_int(pipe(hang_fds), 0);
+    exe_hash_init(&cache, &loop);
+    cache.limit_nsec = 20 * NSEC_PER_MSEC;
+    cache.is_local = hang;
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    snprintf(other_path, sizeof(other_path), "%s/b", check_tmpdir());
+    write_file(path, "abc");
+    write_file(other_path, "xyz");
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    run_until_told(&loop, &asker);
+    check_int(asker.outcome, EXE_HASH_GIVEN_UP);
+    cache.is_local = is_never_local;
+    for (int i = 0; i < 10; i++) {
+        check_int(ask(&cache, path, &asker), EXE_HASH_E_HUNG);
+    }
+    check_int(loop_jobs_stuck(&loop), 1);
+    check_int(ask(&cache, other_path, &other), EXE_HASH_E_WAIT); /* nobody else is kept from anything */
+    run_until_told(&loop, &other);
+    check_hash(other.hash, "xyz");
+    if (comes_back) {
+        close(hang_fds[1]);
+        while (ask(&cache, path, &asker) == EXE_HASH_E_HUNG) {
+            sched_yield();
+        }
+        run_until_told(&loop, &asker);
+        check_hash(asker.hash, "abc");
+    }
+    exe_hash_deinit(&cache);
+    if (!comes_back) {
+        close(hang_fds[1]);
+    }
+    while (loop_jobs_stuck(&loop) > 0) {
+        sched_yield();
+    }
+    loop_deinit(&loop);
+    close(hang_fds[0]);
+}
+
+static void test_hung_and_back(void)
+{
+    test_hung(true);
+}
+
+static void test_hung_for_good(void)
+{
+    test_hung(false);
 }
 
 static void test_full(void)
@@ -200,5 +343,8 @@ static void test_least_recently_used_goes(void)
 
 CHECK_PROGRAM("backend/exe_hash", {"one read for all who ask", test_read_once},
               {"a changed file is read again", test_change_is_seen}, {"no regular file", test_absent},
-              {"too many wait; deinit in between", test_full},
+              {"what is not local is looked at on the worker", test_remote},
+              {"another file system at the path", test_moved},
+              {"a path that hangs, and comes back", test_hung_and_back},
+              {"a path that hangs for good", test_hung_for_good}, {"too many wait; deinit in between", test_full},
               {"the least recently used goes", test_least_recently_used_goes})
