@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import threading
 import time
 import unittest
 
