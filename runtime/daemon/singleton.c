@@ -100,6 +100,12 @@ static int open_other(struct singleton *singleton, const char *directory, char r
         return fail(ret_text, SINGLETON_E_DIRECTORY, "the directory %s belongs to uid %u, not to this user (uid %u)",
                     directory, st.st_uid, sys_geteuid());
     }
+    if (st.st_mode & S_ISVTX) {
+        return fail(
+            ret_text, SINGLETON_E_DIRECTORY,
+            "the directory %s is shared (mode %04o), a control socket needs one of its own: choose one inside it",
+            directory, st.st_mode & 07777);
+    }
     if ((st.st_mode & 0777) != 0700) {
         return fail(ret_text, SINGLETON_E_DIRECTORY,
                     "the directory %s has mode %04o, a control socket needs 0700: run chmod 700 %s", directory,

@@ -418,7 +418,7 @@ static void test_rebind_refused(void)
 
 static void test_lax_directory(void)
 {
-    static const mode_t modes[] = {0755, 0750, 0770, 0777, 01777, 0500};
+    static const mode_t modes[] = {0755, 0750, 0770, 0777, 02777, 0500};
     struct singleton singleton = {0};
     char text[SINGLETON_TEXT_MAX], want[400];
 
@@ -431,6 +431,21 @@ static void test_lax_directory(void)
         check_int(mode_of(directory), modes[i]); /* not repaired */
         check(!exists(path));
     }
+}
+
+/* Nobody is told to take /tmp away from the others. */
+static void test_shared_directory(void)
+{
+    struct singleton singleton = {0};
+    char text[SINGLETON_TEXT_MAX];
+
+    fresh();
+    check_fatal(!mkdir(directory, 0700) && !chmod(directory, 01777));
+    check_int(bind_path(&singleton, text), SINGLETON_E_DIRECTORY);
+    check(strstr(text, "is shared (mode 1777)") != NULL);
+    check(strstr(text, "chmod") == NULL);
+    check_int(mode_of(directory), 01777);
+    check(!exists(path));
 }
 
 static void test_symlinked_directory(void)
@@ -587,6 +602,7 @@ CHECK_PROGRAM("daemon/singleton", {"a fresh directory, a private socket, a clean
               {"a lost directory is made anew", test_rebind_directory},
               {"what cannot be bound anew leaves everything as it was", test_rebind_refused},
               {"a lax directory is refused and not repaired", test_lax_directory},
+              {"a shared directory is refused with another remedy", test_shared_directory},
               {"a directory behind a link, or none", test_symlinked_directory},
               {"elsewhere one level is made, not two", test_only_one_level},
               {"canonical levels are made, judged and narrowed", test_canonical_levels},
