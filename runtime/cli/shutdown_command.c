@@ -17,9 +17,10 @@
 #include "cli/admin_call.h"
 #include "cli/admin_commands.h"
 #include "cli/number.h"
+#include "daemon/drain.h"
 #include "wire/protocol.h"
 
-enum { DRAIN_DEFAULT_MSEC = 10000, DRAIN_MAX_MSEC = 60000, GRACE_MSEC = 5000 };
+enum { GRACE_MSEC = 5000 };
 
 /* A pidfd of the process behind @fd; -ESRCH: it is gone already. */
 static int open_peer(int fd)
@@ -31,7 +32,7 @@ static int open_peer(int fd)
     if (r < 0) {
         return r;
     }
-    return peer.pid > 0 ? sys_pidfd_open(peer.pid, 0) : -ESRCH;
+    return peer.pid > 0 ? sys_pidfd_open(peer.pid, 0) : -EOPNOTSUPP; /* 0: it lives in another pid namespace */
 }
 
 /* 0 once the process has ended; -ETIMEDOUT. */
@@ -74,15 +75,15 @@ int admin_shutdown_command(const struct options *options)
     if (r) {
         return r; /* a broker that does not know the verb */
     }
+    if (pidfd == -ESRCH) {
+        return EXIT_STATUS_OK;
+    }
     if (pidfd < 0) {
-        return pidfd == -ESRCH ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
+        fprintf(options->err, "the broker at %s was told to end, but its process cannot be watched: %s\n",
+                call.endpoint.path, strerror(-pidfd));
+        return EXIT_STATUS_FAILED;
     }
-    if (!drain_msec) {
-        drain_msec = DRAIN_DEFAULT_MSEC;
-    } else if (drain_msec > DRAIN_MAX_MSEC) {
-        drain_msec = DRAIN_MAX_MSEC;
-    }
-    if (wait_for_end(pidfd, drain_msec + GRACE_MSEC)) {
+    if (wait_for_end(pidfd, drain_length(drain_msec) + GRACE_MSEC)) {
         fprintf(options->err, "the broker at %s is still running %d ms after its deadline\n", call.endpoint.path,
                 GRACE_MSEC);
         return EXIT_STATUS_FAILED;

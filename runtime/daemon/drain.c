@@ -83,11 +83,7 @@ static void begin(struct drain *drain, msec_t drain_msec, const char *cause)
 
 void drain_by_request(struct drain *drain, msec_t drain_msec)
 {
-    if (drain_msec == 0) {
-        drain_msec = DRAIN_DEFAULT_MSEC;
-    } else if (drain_msec > DRAIN_MAX_MSEC) {
-        drain_msec = DRAIN_MAX_MSEC;
-    }
+    drain_msec = drain_length(drain_msec);
     if (drain->state == DRAIN_SERVING) {
         begin(drain, drain_msec, "shutdown request");
     } else if (drain->state == DRAIN_DRAINING) {

@@ -51,6 +51,15 @@ void drain_by_signal(struct drain *drain, int signo);
 /* Something may have become quiet. */
 void drain_look(struct drain *drain);
 
+/* How long a drain takes at most that is asked for with @drain_msec: 0 is the default, more than 60 s are 60 s. */
+static inline msec_t drain_length(msec_t drain_msec)
+{
+    if (drain_msec == 0) {
+        return DRAIN_DEFAULT_MSEC;
+    }
+    return drain_msec < DRAIN_MAX_MSEC ? drain_msec : DRAIN_MAX_MSEC;
+}
+
 static inline bool drain_has_begun(const struct drain *drain)
 {
     return drain->state != DRAIN_SERVING;
