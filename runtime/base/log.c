@@ -4,7 +4,7 @@
  * One record is one line, built on the stack and given to the kernel with one write(): nothing is buffered, so nothing
  * is written twice after a fork, and lines of several processes do not mix. The descriptor is shared with others, so it
  * cannot be made non-blocking; poll() says first whether a line of up to PIPE_BUF bytes goes through, and a line that
- * does not is counted and dropped. The members of a record stand in one table, so the two formats cannot disagree.
+ * does not is dropped. The members of a record stand in one table, so the two formats cannot disagree.
  *
  * Each code has a window of one second in which LOG_BURST lines pass. The rest is counted, and the sum is written when
  * the next record after the window, of whatever code, comes by: the log has no timer of its own.
@@ -34,7 +34,6 @@ static struct {
     char instance[128];
     struct window windows[LOG_CODE_MAX_];
     nsec_t next_settling_nsec; /* no sum is owed before this */
-    uint64_t n_dropped;
 } state = {.fd = STDERR_FILENO, .format = LOG_TEXT, .level = LOG_INFO, .next_settling_nsec = NSEC_NEVER};
 
 static const char *const code_texts[] = {
@@ -105,8 +104,8 @@ static void emit(const struct log_record *record, const char *message)
     log_line_text(&line, "error_code", slice_from(record->error_code));
     log_line_text(&line, "trace_id", record->trace_id);
     log_line_end(&line);
-    if (!can_write() || sys_write(state.fd, line.bytes, line.size) < 0) {
-        state.n_dropped++;
+    if (can_write()) {
+        (void)sys_write(state.fd, line.bytes, line.size);
     }
 }
 
