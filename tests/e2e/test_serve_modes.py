@@ -124,6 +124,7 @@ class Socket(harness.Case):
         os.rename(self.box.socket, self.box.socket + ".moved")
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(self.box.socket)
+            other.listen()
             inode = os.lstat(self.box.socket).st_ino
             broker.stop()
             self.assertEqual(os.lstat(self.box.socket).st_ino, inode)
