@@ -112,7 +112,7 @@ TOOLS      := $(BACKEND_BIN) $(HELPER_BIN) $(EXAMPLE_BIN)
 all: $(PROGRAM) $(FSMGEN) tools ## build the program, fsmgen and the small programs that tests and examples need
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile runtime/lib/lib.mk
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile runtime/lib/lib.mk tests/sim/sim.mk
 
 deps: ## install what is missing (Debian packages); without root, print the one command to run
 	@scripts/install-deps build test
@@ -277,5 +277,6 @@ $(BUILD)/tests/bench/preload/%.so: tests/bench/preload/%.c
 	$(Q)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
 
 include runtime/lib/lib.mk
+include tests/sim/sim.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -174,6 +174,14 @@ static void set_defaults(struct backends_config *config)
     }
 }
 
+const char *backends_boot_id(struct backends *backends)
+{
+    if (!backends->is_boot_id_known) {
+        backends->is_boot_id_known = process_boot_id(backends->boot_id) >= 0;
+    }
+    return backends->boot_id;
+}
+
 int backends_init(struct backends *backends, const struct backends_config *config)
 {
     int r;
@@ -186,7 +194,7 @@ int backends_init(struct backends *backends, const struct backends_config *confi
     if (r < 0) {
         return error_trace(r);
     }
-    (void)process_boot_id(backends->boot_id);
+    (void)backends_boot_id(backends);
     allocator_init(&backends->allocator, config->user_hash, config->runtime_dir);
     check_fallback(backends);
     exe_hash_init(&backends->hashes, config->loop);

@@ -113,7 +113,7 @@ struct backends {
     struct child_baseline baseline;
     char boot_id[BOOT_ID_SIZE];
     int locks_fd;
-    bool is_draining, is_ready;
+    bool is_draining, is_ready, is_boot_id_known;
     uint32_t n_launches, n_pendings;
     struct launch_list launches;
     struct external_list externals;
@@ -126,6 +126,9 @@ struct backends {
  * block. 0 or a negative errno.
  */
 int backends_init(struct backends *backends, const struct backends_config *config);
+
+/* The boot id; while it cannot be read, one that matches nothing, and each call tries again. */
+const char *backends_boot_id(struct backends *backends);
 
 /* Kills and forgets what is being launched, forgets (and does not stop) what lives. Accepts zeroes, twice. */
 void backends_deinit(struct backends *backends);

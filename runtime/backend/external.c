@@ -194,7 +194,7 @@ static bool check_process(struct external *external, const DaemonProcess *answer
         refuse(external, "it says that its endpoint is %.120s", answer->ipc_endpoint->path);
         return false;
     }
-    if (*answer->boot_id && strcmp(answer->boot_id, external->backends->boot_id) != 0) {
+    if (*answer->boot_id && strcmp(answer->boot_id, backends_boot_id(external->backends)) != 0) {
         refuse(external, "its boot_id is not that of this machine");
         return false;
     }

@@ -43,6 +43,9 @@ enum launch_event launch_verify_child(struct launch *launch)
 {
     int r;
 
+    if (!loop_io_is_linked(&launch->child_io)) {
+        return unverified(launch, "the backend's exit cannot be watched: out of descriptors or memory", 0);
+    }
     r = process_exe_path(launch->pid, &launch->exe_path);
     if (r == -ENOENT || r == -ESRCH) {
         return 0; /* only a process on its way out has no executable: its exit is the event to come */
@@ -95,7 +98,7 @@ enum launch_event launch_probe(struct launch *launch)
             .pid = launch->pid,
             .exe_path = launch->exe_path,
             .exe_hash = launch->binary.hash,
-            .boot_id = backends->boot_id,
+            .boot_id = backends_boot_id(backends),
             .namespace_id = launch->key.instance,
         };
         prober_init(&launch->prober, backends->config.loop, launch->endpoint.path, &launch->expected, &launch->bound,

@@ -347,6 +347,12 @@ static int link_nested(struct loop *loop, struct loop_io *io)
     return error_trace(enrol(loop, io, io->wants(io->owner) & (LOOP_READ | LOOP_WRITE)));
 }
 
+/* The kernel has no room for one more in the epoll instance, or for the instance itself: that may pass. */
+static bool is_shortage(int r)
+{
+    return r == -ENOMEM || r == -ENOSPC || r == -EMFILE || r == -ENFILE;
+}
+
 int loop_io_link(struct loop *loop, struct loop_io *io, int fd, enum loop_place place, loop_wants_fn wants,
                  loop_ready_fn ready, void *owner)
 {
@@ -364,7 +370,9 @@ int loop_io_link(struct loop *loop, struct loop_io *io, int fd, enum loop_place 
         enter_direct(loop, io, place);
     } else {
         r = link_nested(loop, io);
-        if (r < 0) {
+        if (is_shortage(r) && loop->n_direct < LOOP_DIRECT_MAX) {
+            enter_direct(loop, io, LOOP_YOUNG); /* it goes behind the epoll instance when the kernel has room again */
+        } else if (r < 0) {
             free_slot(loop, io->slot);
             return error_trace(r);
         }

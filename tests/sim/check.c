@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What must hold: of each client when it is done, of the broker at rest, and of what it leaves behind. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+enum { CODE_VERSION_BLOCKED = 8 };
+
+/* A version that was forbidden before the client began is not served, one that was allowed all along is not blocked. */
+static void check_definition(const struct sim_client *client)
+{
+    bool was_changed = client->edits_before != client->world->n_edits[client->service];
+
+    if (was_changed || client->script == CLIENT_GARBLED) {
+        return;
+    }
+    if (client->edits_before % 2 && client->result == CLIENT_NEGOTIATED) {
+        sim_fail("a version is served that the definition forbade before the Hello");
+    }
+    if (client->edits_before % 2 == 0 && client->result == CLIENT_REFUSED && client->code == CODE_VERSION_BLOCKED) {
+        sim_fail("a version is blocked that the definition allows");
+    }
+}
+
+/* The endpoint is that of a backend of this service which lived when the client asked. */
+static void check_endpoint(const struct sim_client *client)
+{
+    const struct sim_backend *backend = backend_at(client->world, client->path);
+    bool is_garbled = client->script == CLIENT_GARBLED; /* it may ask for something else */
+
+    if (!backend) {
+        sim_fail("an endpoint is handed out that nobody was given: %s", client->path);
+    } else if (!is_garbled && (strcmp(backend->service, world_services[client->service]) != 0 ||
+                               strcmp(backend->version, client->version) != 0)) {
+        sim_fail("a client of %s is sent to %s", world_services[client->service], backend->service);
+    } else if (!backend->has_answered) {
+        sim_fail("a client is sent to a backend that has not proved itself");
+    } else if (!backend->proc->is_alive && backend->proc->died_nsec < client->connected_nsec) {
+        sim_fail("a client is sent to a backend that was dead before it asked");
+    }
+}
+
+void check_client(struct sim_client *client)
+{
+    bool is_plain = client->script == CLIENT_WHOLE || client->script == CLIENT_BYTEWISE;
+
+    if (client->result == CLIENT_NEGOTIATED) {
+        check_endpoint(client);
+    }
+    check_definition(client);
+    if (is_plain && client->result == CLIENT_CLOSED && sim.n_faults == 0 && sim.broker && sim.broker->is_alive &&
+        !client->world->term_nsec) {
+        sim_fail("a client with a whole Hello was closed without an answer, and nothing had failed");
+    }
+}
+
+/* Nobody is a zombie, and no key has two processes. */
+void check_at_rest(struct world *world)
+{
+    for (int i = 0; i < world->n_backends; i++) {
+        const struct sim_backend *backend = world->backends[i];
+
+        if (!backend->proc->is_alive && !backend->proc->is_reaped) {
+            sim_fail("pid %d is a zombie", (int)backend->proc->pid);
+        }
+        for (int j = 0; j < i && backend->proc->is_alive; j++) {
+            const struct sim_backend *other = world->backends[j];
+
+            if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid &&
+                !strcmp(other->service, backend->service) && !strcmp(other->version, backend->version)) {
+                sim_fail("two backends of %s live: pid %d and pid %d", backend->service, (int)other->proc->pid,
+                         (int)backend->proc->pid);
+            }
+        }
+    }
+}
+
+static void check_socket(const struct world *world)
+{
+    struct stat st;
+
+    if (sim.n_faults == 0 && k_stat(AT_FDCWD, world->socket_path, &st, false) == 0) {
+        sim_fail("the socket is still there");
+    }
+}
+
+/* A child that was not handed over to the registry does not outlive the broker. */
+static void check_children(const struct world *world)
+{
+    for (int i = 0; i < world->n_backends; i++) {
+        const struct sim_backend *backend = world->backends[i];
+
+        if (backend->proc->is_alive && !backend->has_answered && backend->proc->ppid == sim.broker->pid &&
+            sim.n_faults == 0) {
+            sim_fail("pid %d was never proved and outlives the broker", (int)backend->proc->pid);
+        }
+    }
+}
+
+void check_after_end(struct world *world, bool has_failed, int n_fds_before)
+{
+    int n_fds = k_count_fds(sim.broker);
+
+    if (n_fds != n_fds_before) {
+        for (int fd = 0; fd < SIM_FDS && sim.is_tracing; fd++) {
+            if (sim.broker->fds[fd].file) {
+                sim_trace("descriptor %d is open, of kind %d", fd, sim.broker->fds[fd].file->kind);
+            }
+        }
+        sim_fail("the broker leaves %d descriptors open", n_fds - n_fds_before);
+    }
+    if (sim.live_blocks) {
+        sim_fail("the broker leaves %llu blocks of memory", (unsigned long long)sim.live_blocks);
+    }
+    if (has_failed && sim.n_faults == 0) {
+        sim_fail("the broker fails, and nothing had failed it");
+    }
+    if (!has_failed && !world->term_nsec) {
+        sim_fail("the broker ends, and nobody had told it to");
+    }
+    check_socket(world);
+    check_children(world);
+}

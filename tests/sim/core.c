@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The run: its seed, its clock, its memory, and who goes next. Whoever of the actors and threads can run is drawn by
+ * the seed; time stands still while anybody can, and then jumps to the next moment that somebody waits for. A call of
+ * the broker costs a microsecond. Nothing here depends on an address, the real clock or the environment, so a seed is a
+ * run. It knows no scenario.
+ */
+
+#include "sim.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct sim sim;
+
+#define ARENA_SIZE ((size_t)256 << 20)
+enum {
+    CALLS_MAX = 60000, /* of a broker in one run; more is a loop that spins */
+    CALL_COST_NSEC = 1000,
+};
+
+static uint8_t *arena;
+static size_t arena_used;
+
+static const char *const call_names[] = {
+#define SIM_CALL(name, ...) #name,
+#define SIM_TAKE(name)
+#include "calls.def"
+#undef SIM_CALL
+};
+
+static const int *const call_errnos[] = {
+#define SIM_CALL(name, ...) (const int[]){__VA_ARGS__ __VA_OPT__(, ) 0},
+#include "calls.def"
+#undef SIM_CALL
+#undef SIM_TAKE
+};
+
+const char *sim_call_name(enum sim_call call)
+{
+    return call_names[call];
+}
+
+const int *sim_call_errnos(enum sim_call call)
+{
+    return call_errnos[call];
+}
+
+/* -------------------------------------------------------------------------------------------------------- memory */
+
+void *sim_new(size_t size)
+{
+    uint8_t *memory;
+
+    if (!arena) {
+        arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    size = (size + 15) & ~(size_t)15;
+    if (arena == MAP_FAILED || arena_used + size > ARENA_SIZE) {
+        fputs("sim: out of memory for the simulation itself\n", stderr);
+        abort();
+    }
+    memory = arena + arena_used;
+    arena_used += size;
+    memset(memory, 0, size);
+    return memory;
+}
+
+char *sim_copy(const char *text)
+{
+    size_t size = strlen(text) + 1;
+
+    return memcpy(sim_new(size), text, size);
+}
+
+void sim_reset(uint64_t seed, const struct sim_plan *plan)
+{
+    bool is_tracing = sim.is_tracing;
+
+    sim_threads_forget();
+    sim_heap_reset();
+    arena_used = 0;
+    memset(&sim, 0, offsetof(struct sim, calls));
+    sim.is_tracing = is_tracing;
+    sim.seed = seed;
+    sim.random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    sim.now_nsec = 1000 * SEC;
+    sim.hash = UINT64_C(14695981039346656037);
+    if (plan) {
+        sim.plan = *plan;
+    }
+    sim.root = k_inode_new(S_IFDIR | 0755);
+    sim.root->uid = 0;
+    sim.root->n_links = 2;
+    sim.root->parent = sim.root;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the dice */
+
+uint64_t sim_random(void)
+{
+    uint64_t z = sim.random += UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+uint64_t sim_below(uint64_t n)
+{
+    return n ? sim_random() % n : 0;
+}
+
+bool sim_chance(uint32_t rate, uint32_t of)
+{
+    return rate > 0 && sim_below(of) < rate;
+}
+
+/* ----------------------------------------------------------------------------------------------------- the trace */
+
+void sim_mix(uint64_t value)
+{
+    sim.hash = (sim.hash ^ value) * UINT64_C(1099511628211);
+    sim.hash ^= sim.hash >> 29;
+}
+
+void sim_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    if (!*sim.failure) {
+        va_start(arguments, format);
+        vsnprintf(sim.failure, sizeof(sim.failure), format, arguments);
+        va_end(arguments);
+        sim_trace("BROKEN: %s", sim.failure);
+    }
+}
+
+void sim_trace(const char *format, ...)
+{
+    const char *who = !sim.current ? "-" : sim.current == sim.broker ? "broker" : "";
+    va_list arguments;
+
+    if (!sim.is_tracing) {
+        return;
+    }
+    printf("%9llu.%03llu us  ", (unsigned long long)((sim.now_nsec - 1000 * SEC) / 1000),
+           (unsigned long long)(sim.now_nsec % 1000));
+    if (*who) {
+        printf("%-11s", who);
+    } else {
+        printf("%s %-5d", sim.current->actor ? sim.current->actor->name : "pid", (int)sim.current->pid);
+    }
+    putchar(' ');
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+/* -------------------------------------------------------------------------------------------------- calls, faults */
+
+static int pick_errno(enum sim_call call)
+{
+    const int *errnos = call_errnos[call];
+    int n = 0;
+
+    while (errnos[n]) {
+        n++;
+    }
+    return n ? errnos[sim_below((uint64_t)n)] : 0;
+}
+
+static int fault_of(enum sim_call call)
+{
+    int error = 0;
+
+    if (!sim.is_faulty) {
+        return 0;
+    }
+    sim.n_calls++;
+    if (sim.n_calls <= sizeof(sim.calls) / sizeof(sim.calls[0])) {
+        sim.calls[sim.n_calls - 1] = call;
+    }
+    if (sim.plan.kill_at == sim.n_calls && !sim_in_thread()) {
+        sim_trace("the broker is killed at its call %llu, %s()", (unsigned long long)sim.n_calls, call_names[call]);
+        k_proc_signal(sim.broker, SIGKILL);
+    }
+    if (sim.plan.fault_at == sim.n_calls) {
+        error = sim.plan.fault_errno;
+    } else if (sim.plan.fault_rate > 0 && sim.n_faults < sim.plan.n_faults_max &&
+               sim_chance(sim.plan.fault_rate, 65536)) {
+        error = pick_errno(call);
+    }
+    if (error) {
+        sim.n_faults++;
+        sim.fault_call = call;
+        sim_trace("FAULT %s() at call %llu: %s", call_names[call], (unsigned long long)sim.n_calls,
+                  strerrorname_np(error));
+    }
+    return error;
+}
+
+static void pass_time(enum sim_call call)
+{
+    sim.now_nsec += CALL_COST_NSEC;
+    if (++sim.n_calls_total > CALLS_MAX) {
+        sim_fail("the broker makes more than %d calls, %s() the last of them: it spins", CALLS_MAX, call_names[call]);
+        sim_trace("given up");
+        if (sim.on_death) {
+            longjmp(*sim.on_death, 2);
+        }
+    }
+    if (sim_chance(sim.plan.preempt_rate, 1024)) {
+        if (sim_in_thread()) {
+            sim_thread_yield();
+        } else {
+            (void)sim_run_one();
+        }
+    }
+}
+
+static bool is_product(void)
+{
+    return sim.broker && sim.current == sim.broker;
+}
+
+int sim_enter(enum sim_call call)
+{
+    if (!is_product()) {
+        return 0;
+    }
+    pass_time(call);
+    return fault_of(call);
+}
+
+int sim_enter_safely(enum sim_call call)
+{
+    if (is_product()) {
+        pass_time(call);
+    }
+    return 0;
+}
+
+long sim_leave(enum sim_call call, long result, const char *what, long argument)
+{
+    if (sim.current == sim.broker && sim.broker) {
+        sim_mix((uint64_t)call << 32 ^ (uint64_t)result ^ sim.now_nsec);
+        if (sim.is_tracing) {
+            if (result < 0) {
+                sim_trace("%s%s(%s%s%ld) = -%s", sim_in_thread() ? "[worker] " : "", call_names[call], what ? what : "",
+                          what ? ", " : "", argument, strerrorname_np((int)-result));
+            } else if (call != CALL_clock_gettime) {
+                sim_trace("%s%s(%s%s%ld) = %ld", sim_in_thread() ? "[worker] " : "", call_names[call], what ? what : "",
+                          what ? ", " : "", argument, result);
+            }
+        }
+    }
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------------------- who is next */
+
+struct sim_actor *sim_add_actor(const char *name, struct sim_proc *proc, void (*step)(struct sim_actor *), void *data)
+{
+    struct sim_actor *actor;
+
+    if (sim.n_actors == SIM_ACTORS) {
+        sim_fail("too many actors");
+        return NULL;
+    }
+    actor = sim_new(sizeof(*actor));
+    *actor = (struct sim_actor){.name = name, .proc = proc, .step = step, .data = data, .wait_fd = -1};
+    actor->wake_nsec = sim.now_nsec;
+    if (!proc->actor) {
+        proc->actor = actor;
+    }
+    sim.actors[sim.n_actors++] = actor;
+    return actor;
+}
+
+void sim_wake_at(struct sim_actor *actor, uint64_t nsec)
+{
+    actor->wake_nsec = nsec;
+    actor->wait_fd = -1;
+}
+
+void sim_wait_for(struct sim_actor *actor, int fd, short events, uint64_t deadline_nsec)
+{
+    actor->wake_nsec = deadline_nsec;
+    actor->wait_fd = fd;
+    actor->wait_events = events;
+}
+
+static bool can_run(const struct sim_actor *actor)
+{
+    struct sim_file *file;
+
+    if (actor->is_done || !actor->proc->is_alive) {
+        return false;
+    }
+    if (actor->wake_nsec <= sim.now_nsec) {
+        return true;
+    }
+    file = actor->wait_fd >= 0 ? k_file_of(actor->proc, actor->wait_fd) : NULL;
+    return file && k_ready(file) & (actor->wait_events | POLLHUP | POLLERR);
+}
+
+static void step(struct sim_actor *actor)
+{
+    struct sim_proc *before = sim.current;
+
+    sim.current = actor->proc;
+    sim_mix((uint64_t)actor->proc->pid << 20 ^ sim.now_nsec);
+    actor->step(actor);
+    sim.current = before;
+}
+
+bool sim_run_one(void)
+{
+    int runnable[SIM_ACTORS], threads[SIM_THREADS], n = 0, n_threads, chosen;
+
+    for (int i = 0; i < sim.n_actors; i++) {
+        if (can_run(sim.actors[i])) {
+            runnable[n++] = i;
+        }
+    }
+    n_threads = sim_in_thread() ? 0 : sim_threads_runnable(threads);
+    if (n + n_threads == 0) {
+        return false;
+    }
+    chosen = (int)sim_below((uint64_t)(n + n_threads));
+    if (chosen < n) {
+        step(sim.actors[runnable[chosen]]);
+    } else {
+        sim_thread_run(threads[chosen - n]);
+    }
+    return true;
+}
+
+static uint64_t next_moment(uint64_t deadline_nsec)
+{
+    for (int i = 0; i < sim.n_actors; i++) {
+        const struct sim_actor *actor = sim.actors[i];
+
+        if (!actor->is_done && actor->proc->is_alive && actor->wake_nsec < deadline_nsec) {
+            deadline_nsec = actor->wake_nsec;
+        }
+    }
+    return deadline_nsec;
+}
+
+bool sim_block(bool (*is_ready)(void *argument), void *argument, uint64_t deadline_nsec)
+{
+    uint64_t next;
+
+    for (;;) {
+        if (is_ready(argument)) {
+            if (sim_chance(sim.plan.delay_rate, 1024) && sim_run_one()) {
+                continue;
+            }
+            return true;
+        }
+        if (sim.now_nsec >= deadline_nsec) {
+            return false;
+        }
+        if (sim_run_one()) {
+            continue;
+        }
+        next = next_moment(deadline_nsec);
+        if (next == NEVER) {
+            sim_fail("everybody waits for ever");
+            if (sim.on_death) {
+                longjmp(*sim.on_death, 2);
+            }
+            return false;
+        }
+        if (next > sim.now_nsec) {
+            sim.now_nsec = next;
+        }
+    }
+}

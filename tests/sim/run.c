@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * rpb-sim: runs seeded schedules, sweeps every call with every errno and every allocation, and replays one seed with
+ * its trace. A run is one broker from its start to its end; where it was killed or failed to start because of a fault,
+ * a second one must do well in what the first has left. Runs are made in a child process, so that a crash costs one run
+ * and names its seed.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+
+#include <jansson.h>
+
+#include "daemon/daemon.h"
+#include "run.h"
+#include "world.h"
+
+extern char __start_sim_data[], __stop_sim_data[], __start_sim_bss[], __stop_sim_bss[];
+void *sim_malloc(size_t size);
+void sim_free(void *memory);
+extern char *sim_environment[];
+
+static char *fresh_data;
+
+/* The product's variables as a new process has them. */
+static void restore_data(void)
+{
+    size_t size = (size_t)(__stop_sim_data - __start_sim_data);
+
+    if (!fresh_data) {
+        fresh_data = malloc(size);
+        memcpy(fresh_data, __start_sim_data, size);
+    }
+    memcpy(__start_sim_data, fresh_data, size);
+    memset(__start_sim_bss, 0, (size_t)(__stop_sim_bss - __start_sim_bss));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- one run */
+
+static int count_broker_fds;
+
+static void new_broker(void)
+{
+    struct sim_file *log = k_file_new(KIND_LOG, O_RDWR);
+
+    restore_data();
+    sim.broker = k_proc_new("/usr/bin/broker", 1);
+    k_file_release(sim.broker->fds[2].file);
+    sim.broker->fds[2].file = log;
+    log->n_refs++;
+    count_broker_fds = k_count_fds(sim.broker);
+}
+
+static bool nothing(void *argument)
+{
+    return false;
+}
+
+/* Runs the product from daemon_run() to its return. True: it ended by itself, whatever it said. */
+static bool run_broker(struct world *world)
+{
+    const struct daemon_config config = {
+        .mode = DAEMON_LAUNCH,
+        .socket_path = world->socket_path,
+        .definition_dir = "/home/user/services",
+        .definition_dir_source = "flag:--service-def-dir",
+        .hello_rate_limit = 256,
+        .backend_lifetime = world->is_bound_lifetime ? BACKEND_BOUND : BACKEND_DETACHED,
+    };
+    char text[DAEMON_TEXT_MAX] = "";
+    jmp_buf death;
+    int r;
+
+    new_broker();
+    sim.on_death = &death;
+    r = setjmp(death);
+    if (r) {
+        sim.on_death = NULL;
+        sim.is_faulty = false;
+        sim_threads_forget();
+        sim_heap_reset();
+        sim.broker = NULL;
+        sim.current = NULL;
+        return false;
+    }
+    sim.current = sim.broker;
+    r = daemon_run(&config, text);
+    sim.on_death = NULL;
+    sim_trace("daemon_run() = %d%s%s", r, *text ? ": " : "", text);
+    sim.current = NULL;
+    sim.is_faulty = false;
+    while (sim_threads_alive() && sim_run_one()) {
+    }
+    check_after_end(world, r != 0, count_broker_fds);
+    k_proc_exit(sim.broker, CLD_EXITED, r != 0);
+    return true;
+}
+
+/* Lets the clients see the end of the broker. */
+static void settle(struct world *world)
+{
+    uint64_t deadline = sim.now_nsec + 60 * SEC;
+
+    while (sim.now_nsec < deadline && !*sim.failure) {
+        int n_waiting = 0;
+
+        for (int i = 0; i < world->n_clients; i++) {
+            n_waiting += !world->clients[i]->actor->is_done;
+        }
+        if (n_waiting == 0) {
+            return;
+        }
+        (void)sim_block(nothing, NULL, sim.now_nsec + 100 * MSEC);
+    }
+}
+
+const char *run_one(const struct run *run)
+{
+    static struct world world;
+    bool has_ended;
+
+    sim_reset(run->seed, &run->plan);
+    world_init(&world, run->scenario, run->is_calm);
+    sim.is_faulty = true;
+    has_ended = run_broker(&world);
+    for (int restarts = 0; !*sim.failure && (!has_ended || !world.term_nsec); restarts++) {
+        /* killed, or it could not start: the next one must */
+        if (restarts == 3) {
+            sim_fail("the broker cannot be started again");
+            break;
+        }
+        settle(&world);
+        if (world.term_nsec) {
+            break;
+        }
+        world.was_restarted = true;
+        sim.is_faulty = false;
+        sim.plan.memory_for_ever = false;
+        sim.n_faults++; /* not the run of an undisturbed broker any more */
+        has_ended = run_broker(&world);
+    }
+    settle(&world);
+    return *sim.failure ? sim.failure : NULL;
+}
+
+void run_draw(uint64_t seed, struct run *ret)
+{
+    uint64_t dice = seed * UINT64_C(0xD1342543DE82EF95) + 99;
+    struct sim_plan *plan = &ret->plan;
+
+    sim.random = dice;
+    *ret = (struct run){.seed = seed, .scenario = (enum scenario)(seed % SCENARIO_COUNT)};
+    plan->preempt_rate = (uint32_t)(1 + sim_below(4) * 40);
+    plan->short_rate = (uint32_t)(sim_below(3) * 200);
+    plan->delay_rate = (uint32_t)(sim_below(3) * 200);
+    plan->socket_buffer = sim_chance(1, 4) ? 16 + sim_below(512) : 0;
+    plan->is_log_full = sim_chance(1, 16);
+    if (sim_chance(1, 2)) {
+        plan->n_faults_max = (uint32_t)(1 + sim_below(4));
+        plan->fault_rate = (uint32_t)(32 << sim_below(6));
+        plan->memory_rate = sim_chance(1, 2) ? (uint32_t)(64 << sim_below(5)) : 0;
+    }
+    if (sim_chance(1, 16)) {
+        plan->kill_at = 1 + sim_below(400);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- many, in a child */
+
+struct shared {
+    uint64_t done, failed, begun;
+    struct run run; /* under way */
+    char failure[512];
+};
+
+static struct shared *shared;
+
+static void print_failure(const struct run *run, const char *what)
+{
+    printf("FAILED seed %llu scenario %d: %s\n", (unsigned long long)run->seed, run->scenario, what);
+    if (run->is_calm) {
+        printf("    replay: --calm --scenario %d --seed %llu --fault-at %llu --errno %d --memory-at %llu%s --trace\n",
+               run->scenario, (unsigned long long)run->seed, (unsigned long long)run->plan.fault_at,
+               run->plan.fault_errno, (unsigned long long)run->plan.memory_at,
+               run->plan.memory_for_ever ? " --memory-for-ever" : "");
+    } else {
+        printf("    replay: --seed %llu --trace\n", (unsigned long long)run->seed);
+    }
+    fflush(stdout);
+}
+
+static void work_through(bool (*next)(uint64_t index, struct run *ret), uint64_t begin)
+{
+    struct run run;
+
+    for (uint64_t i = begin; next(i, &run); i++) {
+        const char *failure;
+
+        shared->begun = i;
+        shared->run = run;
+        failure = run_one(&run);
+        if (failure) {
+            shared->failed++;
+            print_failure(&run, failure);
+        }
+        shared->done = i + 1;
+        if (shared->failed >= 20) {
+            puts("too many failures, given up");
+            break;
+        }
+    }
+}
+
+uint64_t run_many(bool (*next)(uint64_t index, struct run *ret), uint64_t *ret_failed)
+{
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        abort();
+    }
+    for (;;) {
+        int status;
+        char what[64];
+        pid_t pid;
+
+        fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+            work_through(next, shared->done);
+            fflush(stdout);
+            _exit(0);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+            abort();
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+            break;
+        }
+        snprintf(what, sizeof(what), "the run crashed (%s %d)", WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        shared->failed++;
+        print_failure(&shared->run, what);
+        shared->done = shared->begun + 1;
+        if (shared->failed >= 20) {
+            break;
+        }
+    }
+    *ret_failed = shared->failed;
+    return shared->done;
+}
+
+void run_setup(void)
+{
+    static char runtime[] = "XDG_RUNTIME_DIR=/run/user/1000", home[] = "HOME=/home/user", path[] = "PATH=/usr/bin";
+
+    json_object_seed(1);
+    json_set_alloc_funcs(sim_malloc, sim_free);
+    sim_environment[0] = runtime;
+    sim_environment[1] = home;
+    sim_environment[2] = path;
+    restore_data();
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* One run and how it is disturbed; many of them. */
+
+#include "world.h"
+
+struct run {
+    uint64_t seed;
+    enum scenario scenario;
+    bool is_calm; /* two plain clients, good backends, nothing drawn but what the plan says */
+    struct sim_plan plan;
+};
+
+/* Once, before the first run. */
+void run_setup(void);
+
+/* The run that belongs to @seed. */
+void run_draw(uint64_t seed, struct run *ret);
+
+/* NULL: all held; else what did not. */
+const char *run_one(const struct run *run);
+
+/* Makes @next's runs one after the other, in a child process. The number of runs; *@ret_failed of failed ones. */
+uint64_t run_many(bool (*next)(uint64_t index, struct run *ret), uint64_t *ret_failed);

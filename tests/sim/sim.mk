@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+#
+# The simulation: the product's own sources, compiled once more (FSM_STRICT: an impossible cell aborts), bundled into one
+# object in which every call of tests/sim/calls.def is renamed to the simulated kernel's. The daemon's writable data
+# gets sections of its own, so that each run can begin with it as a fresh process would.
+
+SIM_DIR    := $(BUILD)/sim
+SIM_LAYERS := $(filter-out cli lib,$(LAYERS))
+SIM_PRODUCT := $(foreach l,$(SIM_LAYERS),$(patsubst %.c,$(SIM_DIR)/%.o,$(call layer_src,$(l)) $(call layer_gen,$(l))))
+SIM_PARTS  := $(filter-out %/test-kernel-facts.o,$(patsubst %.c,$(SIM_DIR)/%.o,$(wildcard tests/sim/*.c)))
+SIM_KERNEL := $(patsubst %,$(SIM_DIR)/tests/sim/%.o,core heap thread descriptor socket files process calls calls_file)
+SIM_CFLAGS := -std=c11 $(OPT) -g -fno-pie -DRPB_SIM -DFSM_STRICT -fno-omit-frame-pointer $(SANFLAGS) $(CFLAGS)
+SIM_BIN    := $(SIM_DIR)/rpb-sim $(SIM_DIR)/test-kernel-facts
+FACTS_BIN  := $(SIM_DIR)/real-kernel-facts
+
+$(SIM_DIR)/%.o: %.c | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(SIM_CFLAGS) $(if $(filter gen/%,$<),$(GEN_WARN),$(WARN)) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c -o $@ $<
+
+$(SIM_DIR)/names.map: tests/sim/calls.def
+	@mkdir -p $(@D)
+	$(Q)sed -nE 's/^SIM_(CALL|TAKE)\(([a-z_0-9]+).*/\2 sim_\2/p' $< > $@
+
+# sys_spawn() gives way to the simulation's, which needs no fork
+SIM_RENAME = objcopy --redefine-syms=$(SIM_DIR)/names.map --weaken-symbol=sys_spawn \
+             --rename-section .data=sim_data --rename-section .bss=sim_bss
+
+$(SIM_DIR)/product.o: $(SIM_PRODUCT) $(SIM_DIR)/names.map
+	$(call say,BUNDLE,$@)
+	$(Q)ld -r -o $@.joined $(SIM_PRODUCT)
+	$(Q)$(SIM_RENAME) $@.joined $@
+	@rm -f $@.joined
+
+$(SIM_DIR)/rpb-sim: $(SIM_PARTS) $(SIM_DIR)/product.o $(PROTO_LIB) $(BLAKE3_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
+
+tests: $(SIM_DIR)/rpb-sim
+
+.PHONY: sim
+sim: ## 100,000 seeded schedules in the simulated kernel (COUNT=…; SEED=… replays one with its trace)
+	@$(MAKE) --no-print-directory BUILD="$(BUILD)" SAN=$(SAN) $(SIM_DIR)/rpb-sim
+	@$(SIM_DIR)/rpb-sim $(if $(SEED),--seed $(SEED) --trace,--count $(or $(COUNT),100000))

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The scripted world around the broker: what is on disk, who asks, who answers, who interferes. */
+
+#include "sim.h"
+
+enum {
+    WORLD_SERVICES = 2,
+    WORLD_CLIENTS = 12,
+    WORLD_BACKENDS = 32,
+    WORLD_PATH = 108,
+};
+
+/* What a launched backend does; the scripts of one run are drawn beforehand, by the number of the launch. */
+enum backend_script {
+    BACKEND_GOOD,        /* adopts the listener, answers */
+    BACKEND_SLOW,        /* the same after up to 5 s */
+    BACKEND_OWN_SOCKET,  /* unlinks the path and binds its own socket (decision 12a) */
+    BACKEND_HALTING,     /* answers byte by byte */
+    BACKEND_EXITS,       /* before it listens */
+    BACKEND_CRASHES,     /* after it was asked */
+    BACKEND_SILENT,      /* adopts, never answers */
+    BACKEND_LIAR,        /* answers for another process */
+    BACKEND_GARBLED,     /* answers with bytes that are no frame */
+    BACKEND_HANGS_UP,    /* takes the question and closes, once; then as good */
+    BACKEND_SHORT_LIVED, /* good, and dies soon after */
+    BACKEND_TEXT_BUSY,   /* exec fails with ETXTBSY */
+    BACKEND_NO_EXEC,     /* exec fails with ENOEXEC */
+    BACKEND_SCRIPTS
+};
+
+struct sim_backend {
+    struct world *world;
+    struct sim_proc *proc;
+    enum backend_script script;
+    const char *program, *path, *service, *version, *instance;
+    int step;
+    int listener_fd, fd;
+    uint8_t in[256], out[1024];
+    size_t n_in, n_out, n_sent;
+    uint64_t dies_nsec;
+    bool has_answered;
+};
+
+enum client_script {
+    CLIENT_WHOLE,
+    CLIENT_BYTEWISE,
+    CLIENT_CUT,         /* hangs up in the middle of its request */
+    CLIENT_IMPATIENT,   /* hangs up behind its request */
+    CLIENT_HALF_CLOSED, /* shuts its writing side in the middle */
+    CLIENT_NEVER_READS,
+    CLIENT_SILENT,
+    CLIENT_GARBLED, /* some bytes are others */
+    CLIENT_ADMIN,
+    CLIENT_SCRIPTS
+};
+
+enum client_result {
+    CLIENT_WAITS,
+    CLIENT_NEGOTIATED,
+    CLIENT_REFUSED,
+    CLIENT_ADMINISTERED,
+    CLIENT_CLOSED,      /* by the broker, without a whole answer */
+    CLIENT_UNREACHABLE, /* nobody listens */
+    CLIENT_LEFT,        /* by its own will */
+};
+
+struct sim_client {
+    struct world *world;
+    struct sim_actor *actor;
+    enum client_script script;
+    int service;
+    const char *version;
+    int step, fd;
+    uint8_t *out;
+    size_t n_out, n_sent, n_limit;
+    uint8_t in[8192];
+    size_t n_in;
+    uint64_t connected_nsec, done_nsec;
+    uint32_t edits_before; /* of its service's definition, when it began */
+    enum client_result result;
+    uint32_t code;
+    uint64_t retry_msec;
+    char path[WORLD_PATH], reason[128];
+};
+
+/* What one run is about. */
+enum scenario {
+    SCENARIO_WARM,  /* a launch, then Hellos that find the backend */
+    SCENARIO_COLD,  /* Hellos of several clients at once for services that do not run */
+    SCENARIO_EDIT,  /* definitions change between and under Hellos */
+    SCENARIO_START, /* a stale socket, or a lock that somebody holds for a while */
+    SCENARIO_STOP,  /* SIGTERM while something is going on */
+    SCENARIO_COUNT
+};
+
+struct world {
+    enum scenario scenario;
+    char socket_path[WORLD_PATH];
+    bool is_bound_lifetime;
+    uint32_t launches;
+    enum backend_script scripts[WORLD_BACKENDS];
+    struct sim_backend *backends[WORLD_BACKENDS];
+    int n_backends;
+    struct sim_client *clients[WORLD_CLIENTS];
+    int n_clients;
+    uint32_t n_edits[WORLD_SERVICES]; /* odd: the version 1.0.0 is not allowed any more */
+    bool is_edit_under_way;
+    /* the operator */
+    struct sim_actor *operator;
+    int step;
+    struct sim_client *canary;
+    uint32_t canary_tries;
+    uint64_t term_nsec; /* when SIGTERM was sent; 0: not yet */
+    bool was_restarted, has_power_cut;
+    uint64_t canary_deadline_nsec, rest_nsec;
+};
+
+extern const char *const world_services[WORLD_SERVICES];
+
+/* Fills disk and processes; draws clients, backends and what the operator does by the seed. */
+void world_init(struct world *world, enum scenario scenario, bool is_calm);
+
+/* backend.c: gives the process its script: sim.on_spawn. */
+void backend_spawned(struct sim_proc *proc, const char *path);
+struct sim_backend *backend_at(struct world *world, const char *path);
+extern struct world *the_world;
+
+/* client.c */
+struct sim_client *client_start(struct world *world, enum client_script script, int service, uint64_t begin_nsec);
+const char *client_result_text(const struct sim_client *client);
+
+/* operator.c: the thread of events of a run. */
+void operator_step(struct sim_actor *actor);
+void world_write_definition(struct world *world, int service, bool is_atomic);
+
+/* check.c: what must hold. */
+void check_client(struct sim_client *client);
+void check_at_rest(struct world *world);
+void check_after_end(struct world *world, bool has_failed, int n_fds_before);
