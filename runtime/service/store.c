@@ -129,12 +129,14 @@ static void close_dir(struct store *store)
     store->dir_fd = -1;
 }
 
-static int refuse_dir(struct store *store, const char *detail, struct store_fault *ret_fault)
+/* @is_breach: it breaks a rule, and is not just unreadable at the moment. */
+static int refuse_dir(struct store *store, bool is_breach, const char *detail, struct store_fault *ret_fault)
 {
     close_dir(store);
     snprintf(ret_fault->detail, sizeof(ret_fault->detail), "%s", detail);
     if (strcmp(store->dir_fault, ret_fault->detail) != 0)
-        log_entry(NULL, LOG_ERROR, LOG_CODE_SECURITY_VIOLATION, "SECURITY_VIOLATION", "%s", detail);
+        log_entry(NULL, LOG_ERROR, is_breach ? LOG_CODE_SECURITY_VIOLATION : LOG_CODE_SERVICE_DEF_BROKEN,
+                  is_breach ? "SECURITY_VIOLATION" : NULL, "%s", detail);
     memcpy(store->dir_fault, ret_fault->detail, sizeof(store->dir_fault));
     return STORE_E_BROKEN;
 }
@@ -150,12 +152,12 @@ static int open_dir(struct store *store, struct store_fault *ret_fault)
     if (r == PRIVATE_DIR_E_ABSENT)
         return STORE_E_NOT_FOUND;
     if (r != 0)
-        return refuse_dir(store, report.text, ret_fault);
+        return refuse_dir(store, r == PRIVATE_DIR_E_REFUSED, report.text, ret_fault);
     store->dir_fd = fd;
     store->is_open = true;
     r = sys_fstat(fd, &st);
     if (r < 0)
-        return refuse_dir(store, "the service-definition directory cannot be read", ret_fault);
+        return refuse_dir(store, false, "the service-definition directory cannot be read", ret_fault);
     file_identity_set(&store->dir_identity, &st);
     store->is_dir_settled = !file_identity_is_recent(&store->dir_identity, clock_unix_nsec(), AT_REST);
     store->dir_generation++;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -412,8 +413,36 @@ static void test_log_of_differences(void)
     store_deinit(&store);
 }
 
+/* A directory that cannot be opened just now is no breach of a rule, and is forgotten when it can. */
+static void test_out_of_descriptors(void)
+{
+    struct rlimit limit, none;
+    char text[2048] = "";
+    int pipe_fds[2];
+
+    fresh();
+    put_text("tool.txtpb", "/x");
+    check_int(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+    log_open(pipe_fds[1]);
+    check_fatal(!getrlimit(RLIMIT_NOFILE, &limit));
+    none = (struct rlimit){.rlim_cur = 1, .rlim_max = limit.rlim_max};
+    check_fatal(!setrlimit(RLIMIT_NOFILE, &none));
+    check_int(ask("tool"), STORE_E_BROKEN);
+    check_fatal(!setrlimit(RLIMIT_NOFILE, &limit));
+    check(strstr(fault.detail, "Too many open files") != NULL);
+    check(read(pipe_fds[0], text, sizeof(text) - 1) > 0);
+    check_int(count(text, "service-def-broken"), 1);
+    check_int(count(text, "VIOLATION"), 0);
+    check_binary_path("/x");
+    log_close();
+    silence();
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    store_deinit(&store);
+}
+
 CHECK_PROGRAM("service/store", {"one line about files that differ", test_log_of_differences},
-              {"nothing there", test_not_found},
+              {"out of descriptors", test_out_of_descriptors}, {"nothing there", test_not_found},
               {"the first of the three files is in force, even when broken", test_precedence},
               {"at rest nothing is read; changes are seen", test_warm},
               {"changes in quick succession", test_fast_changes}, {"what the rules refuse", test_checks},
