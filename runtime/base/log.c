@@ -64,7 +64,7 @@ bool log_is_on(enum log_level level)
 
 void log_set_level(enum log_level level)
 {
-    state.level = effective_level(level);
+    state.level = level == LOG_NOTHING ? level : effective_level(level);
 }
 
 void log_set_format(enum log_format format)

@@ -27,6 +27,7 @@ enum log_level {
     LOG_INFO,
     LOG_WARN,
     LOG_ERROR,
+    LOG_NOTHING, /* for log_set_level() only */
 };
 
 enum log_code {

@@ -34,15 +34,22 @@ int endpoint_derive(const struct options *options, const struct instance_id *ins
     return 0;
 }
 
-int endpoint_choose(const struct options *options, const struct instance_id *instance, struct endpoint_choice *ret)
+const char *endpoint_named(const struct options *options)
 {
     const char *path = options_get(options, OPTION_SOCKET);
-    int r;
 
     if (!path) {
         path = env_get(SOCKET_VARIABLE);
         path = path && text_is_utf8(slice_from(path)) ? path : NULL;
     }
+    return path;
+}
+
+int endpoint_choose(const struct options *options, const struct instance_id *instance, struct endpoint_choice *ret)
+{
+    const char *path = endpoint_named(options);
+    int r;
+
     ret->path = path;
     ret->is_canonical = !path;
     if (path) {

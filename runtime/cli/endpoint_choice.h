@@ -14,9 +14,11 @@ struct endpoint_choice {
     bool is_canonical; /* nobody named one */
 };
 
+/* --socket, else RUNNING_PROCESS_BROKER_V1_SOCKET (empty or not UTF-8: not set), else NULL. Borrowed. */
+const char *endpoint_named(const struct options *options);
+
 /*
- * --socket, else RUNNING_PROCESS_BROKER_V1_SOCKET (empty or not UTF-8: not set), else the canonical socket of
- * @instance. 0, or EXIT_STATUS_FAILED after telling options->err why no canonical path can be derived.
+ * endpoint_named(), else the canonical socket of @instance. 0, or EXIT_STATUS_FAILED after telling options->err why no canonical path can be derived.
  */
 int endpoint_choose(const struct options *options, const struct instance_id *instance, struct endpoint_choice *ret);
 

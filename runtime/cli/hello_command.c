@@ -25,25 +25,29 @@
 /* ----------------------------------------------------------------------------------------------------- which broker */
 
 /* Looks until a definition that is being written has settled. */
-static int get_definition(struct store *store, const char *service, const struct definition **ret_definition)
+static int get_definition(struct store *store, const char *service, const struct definition **ret_definition,
+                          struct store_fault *ret_fault)
 {
-    struct store_fault fault = {0};
     int r;
 
     for (unsigned int tries = 0;; tries++) {
-        r = store_get(store, slice_from(service), clock_monotonic(), ret_definition, &fault);
+        r = store_get(store, slice_from(service), clock_monotonic(), ret_definition, ret_fault);
         if (r != STORE_E_UNSETTLED || tries > STORE_UNSETTLED_TRIES) {
             return r;
         }
-        (void)sys_poll(NULL, 0, (int)msec_from_nsec(nsec_sub(fault.retry_at_nsec, clock_monotonic())));
+        (void)sys_poll(NULL, 0, (int)msec_from_nsec(nsec_sub(ret_fault->retry_at_nsec, clock_monotonic())));
     }
 }
 
-/* The instance of @service by its definition; shared when there is none that could tell. 0, or the exit status. */
+/*
+ * The instance of @service by its definition; shared when there is none that could tell, or when the user has named a
+ * socket and it does not matter. 0, or the exit status.
+ */
 static int find_instance(const struct options *options, const char *service, struct instance_id *ret_instance)
 {
     _cleanup_(store_deinit) struct store store = {.dir_fd = -1};
     const struct definition *definition;
+    struct store_fault fault = {0};
     char dir[DEFINITION_DIR_SIZE];
     const char *source;
     int r = definition_dir_resolve(options_get(options, OPTION_SERVICE_DEF_DIR), dir, &source);
@@ -51,11 +55,17 @@ static int find_instance(const struct options *options, const char *service, str
     if (r) {
         return options_usage_error(options, "%s", definition_dir_error_text(r));
     }
-    if (!store_init(&store, dir) && !get_definition(&store, service, &definition) &&
-        !instance_resolve(definition, ret_instance)) {
+    (void)instance_parse("shared", ret_instance);
+    if (endpoint_named(options) || store_init(&store, dir)) {
         return 0;
     }
-    (void)instance_parse("shared", ret_instance);
+    r = get_definition(&store, service, &definition, &fault);
+    if (!r) {
+        (void)instance_resolve(definition, ret_instance); /* a definition that was loaded resolves */
+    } else if (r == STORE_E_BROKEN) {
+        fprintf(options->err, "warning: the shared broker is asked, since the definition of %s cannot be used: %s\n",
+                service, fault.detail);
+    }
     return 0;
 }
 

@@ -46,7 +46,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", text);
         exit(EXIT_STATUS_FAILED);
     }
-    log_set_level(LOG_ERROR); /* commands speak for themselves; a daemon opens the log as its user wants it */
+    log_set_level(LOG_NOTHING); /* commands speak for themselves; a daemon opens the log as its user wants it */
     status = run((const char *const *)(argc > 0 ? argv + 1 : argv));
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_STATUS_OK) {
         fputs("standard output could not be written\n", stderr);

@@ -91,14 +91,18 @@ static bool read_names(struct listing *listing)
 
 /* ------------------------------------------------------------------------------------------------ rows */
 
-/* What is said about one file: "in-force" and good, "broken", "same", "differs". */
+/* What is said about one file: "in-force" and good, "broken", "same", "differs". A broken one's detail names the file.
+ */
 static void tell_file(struct listing *listing, json_t *files, const char *file, const char *state, const char *detail)
 {
     if (files) {
         json_array_append_new(files, json_pack("{s:s,s:s,s:s}", "file", file, "state", state, "detail", detail));
         return;
     }
-    fprintf(listing->options->out, "  %-12s %s%s%s\n", state, file, detail[0] != '\0' ? ": " : "", detail);
+    if (strncmp(detail, file, strlen(file)) == 0)
+        fprintf(listing->options->out, "  %-12s %s\n", state, detail);
+    else
+        fprintf(listing->options->out, "  %-12s %s%s%s\n", state, file, detail[0] != '\0' ? ": " : "", detail);
 }
 
 static void tell_service(struct listing *listing, const char *name, const struct definition *definition, json_t *files)

@@ -433,10 +433,20 @@ static void test_hello_finds_the_instance(void)
         write_definition(dir, rows[i].text);
         run(ARGV("hello", "svc", "1.0.0", "--service-def-dir", dir), &outcome);
         check_int(outcome.status, 1);
-        check(!strncmp(outcome.err, "no broker is running at ", 24));
+        if (!strcmp(rows[i].text, "nonsense")) {
+            const char *warning = "warning: the shared broker is asked, since the definition of svc cannot be used: "
+                                  "svc.txtpb:3:";
+
+            check(!strncmp(outcome.err, warning, strlen(warning)));
+        } else {
+            check(!strncmp(outcome.err, "no broker is running at ", 24));
+        }
         check(strstr(outcome.err, rows[i].leaf) != NULL);
         outcome_deinit(&outcome);
     }
+    /* with a named socket nobody looks */
+    check_run(ARGV("hello", "svc", "1.0.0", "--service-def-dir", dir, "--socket", "/none"), 1, "",
+              "hello to \"/none\" failed: failed to connect to broker: No such file or directory (os error 2)\n");
 }
 
 /* ----------------------------------------------------------------------------------------------- endpoint and serve */

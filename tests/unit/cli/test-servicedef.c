@@ -338,7 +338,7 @@ static void test_list(void)
     put("README", "not a definition");
     put(".tool.servicedef.tmp-1-2", "");
     check_int(run("list"), 0);
-    check_out("bad\n  broken       bad.servicedef: bad.servicedef: not a service definition (it does not decode)\n"
+    check_out("bad\n  broken       bad.servicedef: not a service definition (it does not decode)\n"
               "tool  private:tool\n  in-force     tool.txtpb\n  same         tool.servicedef.v2\n"
               "  differs      tool.servicedef: binary_path\n");
     check_int(run("list --json"), 0);
