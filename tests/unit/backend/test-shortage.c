@@ -10,7 +10,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -118,6 +121,60 @@ static void test_out_of_memory(void)
 
 #endif
 
+/* -------------------------------------------------------------------------------- watching a descriptor can fail */
+
+static long watches_left = -1; /* this one fails; negative: none does */
+static bool has_watch_failed;
+
+/* In place of the library's. */
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    if (operation == EPOLL_CTL_ADD && watches_left >= 0 && watches_left-- == 0) {
+        has_watch_failed = true;
+        errno = EPERM; /* not one that may pass, which the loop would bridge */
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
+
+/* One launch in which watch @n fails; false: there were not as many. */
+static bool launch_without_watch(long n)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    scene_init(&scene);
+    scene.config.launch_ceiling_nsec = 5 * NSEC_PER_SEC;
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    has_watch_failed = false;
+    watches_left = n;
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    watches_left = -1;
+    check(asked.answer.ready || has_watch_failed);
+    check(asked.answer.ready || strstr(asked.answer.reason, "did not become ready") == NULL); /* told, not waited for */
+    scene_run_until_quiet(&scene);
+    scene_ask(&scene, definition, "2.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    definition_unref(definition);
+    scene_deinit(&scene);
+    return has_watch_failed;
+}
+
+static void test_without_watches(void)
+{
+    long n = 0;
+
+    while (launch_without_watch(n) && n < 20) {
+        n++;
+    }
+    check(n >= 2); /* there is something to fail */
+    check(n < 20);
+}
+
 /* --------------------------------------------------------------------------------------------- no more descriptors */
 
 static void test_out_of_descriptors(void)
@@ -166,4 +223,5 @@ static void test_out_of_descriptors(void)
 }
 
 CHECK_PROGRAM("backend/shortage", {"out of memory at every allocation", test_out_of_memory},
+              {"a descriptor that cannot be watched", test_without_watches},
               {"out of descriptors", test_out_of_descriptors})
