@@ -21,18 +21,26 @@
 static json_t *definition_json(const struct definition *definition, const char *shown)
 {
     struct instance_id id = {.text = ""};
-    json_t *versions = json_array(), *labels = json_object();
+    json_t *document = json_object(), *versions = json_array(), *labels = json_object();
+    int r = 0;
 
     for (size_t i = 0; i < definition->n_version_allow_list; i++)
-        json_array_append_new(versions, json_string(definition->version_allow_list[i]));
+        r |= json_array_append_new(versions, json_string(definition->version_allow_list[i]));
     for (size_t i = 0; i < definition->n_labels; i++)
-        json_object_set_new(labels, definition->labels[i].key, json_string(definition->labels[i].value));
+        r |= json_object_set_new(labels, definition->labels[i].key, json_string(definition->labels[i].value));
     (void)instance_resolve(definition, &id);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o}", "file", shown, "service_name",
-                     definition->service_name, "binary_path", definition->binary_path, "isolation",
-                     definition_isolation_name(definition->isolation), "instance", id.text, "explicit_instance",
-                     definition->explicit_instance, "per_version_binary_dir", definition->per_version_binary_dir,
-                     "min_version", definition->min_version, "version_allow_list", versions, "labels", labels);
+    r |= json_object_set_new(document, "file", json_string(shown));
+    r |= json_object_set_new(document, "isolation", json_string(definition_isolation_name(definition->isolation)));
+    r |= json_object_set_new(document, "instance", json_string(id.text));
+    r |= json_object_set_new(document, "version_allow_list", versions);
+    r |= json_object_set_new(document, "labels", labels);
+#define SET_STRING(number, name) r |= json_object_set_new(document, #name, json_string(definition->name));
+    DEFINITION_STRINGS(SET_STRING)
+#undef SET_STRING
+    if (r == 0)
+        return document;
+    json_decref(document);
+    return NULL;
 }
 
 static bool show_definition(const struct options *options, const struct definition *definition, const char *shown)

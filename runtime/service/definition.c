@@ -66,11 +66,11 @@ static size_t drop_repeated_keys(struct definition_label_place *places, size_t n
 static size_t strings_size(const ServiceDefinition *message, const struct definition_label_place *places,
                            size_t n_labels)
 {
-    size_t size = strlen(text_or_empty(message->service_name)) + strlen(text_or_empty(message->binary_path)) +
-                  strlen(text_or_empty(message->explicit_instance)) +
-                  strlen(text_or_empty(message->per_version_binary_dir)) + strlen(text_or_empty(message->min_version)) +
-                  5;
+    size_t size = 0;
 
+#define ADD_SIZE(number, name) size += strlen(text_or_empty(message->name)) + 1;
+    DEFINITION_STRINGS(ADD_SIZE)
+#undef ADD_SIZE
     for (size_t i = 0; i < message->n_version_allow_list; i++)
         size += strlen(text_or_empty(message->version_allow_list[i])) + 1;
     for (size_t i = 0; i < n_labels; i++)
@@ -113,16 +113,14 @@ static int make(const ServiceDefinition *message, const struct definition_label_
     *definition = (struct definition){
         .references = 1,
         .isolation = (int32_t)message->isolation,
-        .service_name = put_string(&next, message->service_name),
-        .binary_path = put_string(&next, message->binary_path),
-        .explicit_instance = put_string(&next, message->explicit_instance),
-        .per_version_binary_dir = put_string(&next, message->per_version_binary_dir),
-        .min_version = put_string(&next, message->min_version),
         .version_allow_list = allow,
         .n_version_allow_list = n_allow,
         .labels = labels,
         .n_labels = n_labels,
     };
+#define PUT_STRING(number, name) definition->name = put_string(&next, message->name);
+    DEFINITION_STRINGS(PUT_STRING)
+#undef PUT_STRING
     *ret_definition = definition;
     return 0;
 }
@@ -188,12 +186,10 @@ static void fill_message(const struct definition *definition, LabelsEntry *entri
                          ServiceDefinition *message)
 {
     message_init(MESSAGE_SERVICE_DEFINITION, message);
-    message->service_name = (char *)(uintptr_t)definition->service_name;
-    message->binary_path = (char *)(uintptr_t)definition->binary_path;
+#define LEND_STRING(number, name) message->name = (char *)(uintptr_t)definition->name;
+    DEFINITION_STRINGS(LEND_STRING)
+#undef LEND_STRING
     message->isolation = (RunningProcess__Broker__V1__BrokerIsolation)definition->isolation;
-    message->explicit_instance = (char *)(uintptr_t)definition->explicit_instance;
-    message->per_version_binary_dir = (char *)(uintptr_t)definition->per_version_binary_dir;
-    message->min_version = (char *)(uintptr_t)definition->min_version;
     message->n_version_allow_list = definition->n_version_allow_list;
     message->version_allow_list = (char **)(uintptr_t)definition->version_allow_list;
     message->n_labels = definition->n_labels;
@@ -250,49 +246,60 @@ static bool same_labels(const struct definition *a, const struct definition *b)
     return true;
 }
 
-/* Whether @a and @b agree in the field of that number. */
-static bool same_field(const struct definition *a, const struct definition *b, uint32_t number)
+const char *definition_string(const struct definition *definition, uint32_t number)
 {
     switch (number) {
-    case 1:
-        return strcmp(a->service_name, b->service_name) == 0;
-    case 2:
-        return strcmp(a->binary_path, b->binary_path) == 0;
+#define STRING_OF_NUMBER(n, name)                                                                                      \
+    case n:                                                                                                            \
+        return definition->name;
+        DEFINITION_STRINGS(STRING_OF_NUMBER)
+#undef STRING_OF_NUMBER
+    default:
+        return NULL;
+    }
+}
+
+/*
+ * Whether @a and @b agree in the field of that number. A field that nothing here keeps is a difference, so that tests
+ * find it.
+ */
+static bool same_field(const struct definition *a, const struct definition *b, uint32_t number)
+{
+    const char *x, *y;
+
+    switch (number) {
     case 3:
         return a->isolation == b->isolation;
-    case 4:
-        return strcmp(a->explicit_instance, b->explicit_instance) == 0;
-    case 5:
-        return strcmp(a->per_version_binary_dir, b->per_version_binary_dir) == 0;
-    case 6:
-        return strcmp(a->min_version, b->min_version) == 0;
     case 7:
         return same_allow_list(a, b);
-    default:
+    case 8:
         return same_labels(a, b);
+    default:
+        x = definition_string(a, number);
+        y = definition_string(b, number);
+        return x && y && strcmp(x, y) == 0;
     }
 }
 
 const char *definition_differences(const struct definition *a, const struct definition *b, char *ret_names, size_t size)
 {
+    const ProtobufCMessageDescriptor *schema = message_descriptor(MESSAGE_SERVICE_DEFINITION);
     size_t used = 0;
 
     ret_names[0] = '\0';
-    for (uint32_t number = 1; number <= 8 && used < size; number++) {
-        if (!same_field(a, b, number))
-            used += (size_t)snprintf(ret_names + used, size - used, "%s%s", used > 0 ? ", " : "",
-                                     definition_field_name(number));
+    for (unsigned int i = 0; i < schema->n_fields && used < size; i++) {
+        if (!same_field(a, b, schema->fields[i].id))
+            used +=
+                (size_t)snprintf(ret_names + used, size - used, "%s%s", used > 0 ? ", " : "", schema->fields[i].name);
     }
     return ret_names;
 }
 
 bool definition_equal(const struct definition *a, const struct definition *b)
 {
-    for (uint32_t number = 1; number <= 8; number++) {
-        if (!same_field(a, b, number))
-            return false;
-    }
-    return true;
+    char names[2];
+
+    return definition_differences(a, b, names, sizeof(names))[0] == '\0';
 }
 
 const char *definition_isolation_name(int32_t isolation)

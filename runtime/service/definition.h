@@ -31,15 +31,25 @@ struct definition_label {
     const char *value;
 };
 
+/*
+ * The fields that are one string, with their numbers in the schema: by this list they become members, are copied,
+ * packed, compared and printed. (service_name is as long as the file says until definition_check() has passed: then at
+ * most 64.)
+ */
+#define DEFINITION_STRINGS(X)                                                                                          \
+    X(1, service_name)                                                                                                 \
+    X(2, binary_path)                                                                                                  \
+    X(4, explicit_instance)                                                                                            \
+    X(5, per_version_binary_dir)                                                                                       \
+    X(6, min_version)
+
 /* No string is NULL; an absent one is empty. None holds a NUL byte or bad UTF-8. */
 struct definition {
     unsigned int references;
     int32_t isolation;
-    const char *service_name; /* as long as the file says, until definition_check() has passed: then at most 64 */
-    const char *binary_path;
-    const char *explicit_instance;
-    const char *per_version_binary_dir;
-    const char *min_version;
+#define DEFINITION_STRING_MEMBER(number, name) const char *name;
+    DEFINITION_STRINGS(DEFINITION_STRING_MEMBER)
+#undef DEFINITION_STRING_MEMBER
     const char *const *version_allow_list;
     size_t n_version_allow_list;
     const struct definition_label *labels; /* sorted by the bytes of the key; keys are unique */
@@ -99,6 +109,9 @@ const char *definition_isolation_name(int32_t isolation);
 
 /* Name of a field by its number ("binary_path"), or NULL. Static. */
 const char *definition_field_name(uint32_t number);
+
+/* The string of a field of DEFINITION_STRINGS by its number; NULL for every other number. */
+const char *definition_string(const struct definition *definition, uint32_t number);
 
 /* ------------------------------------------------------------------------------------------------ checks */
 

@@ -103,27 +103,36 @@ static int print_label(struct buffer *out, const struct definition_label *label)
     return r;
 }
 
-int definition_print(const struct definition *definition, struct buffer *out)
+/* Prints the field of that number, unless it has its default. */
+static int print_number(struct buffer *out, const struct definition *definition, uint32_t number)
 {
-    const char *values[] = {NULL,
-                            definition->service_name,
-                            definition->binary_path,
-                            NULL,
-                            definition->explicit_instance,
-                            definition->per_version_binary_dir,
-                            definition->min_version};
+    const char *text;
     int r = 0;
 
-    for (uint32_t number = 1; number < sizeof(values) / sizeof(values[0]) && r == 0; number++) {
-        if (number == 3 && definition->isolation != 0)
-            r = print_isolation(out, definition->isolation);
-        else if (values[number] && values[number][0] != '\0')
-            r = print_field(out, number, values[number]);
+    switch (number) {
+    case 3:
+        return definition->isolation != 0 ? print_isolation(out, definition->isolation) : 0;
+    case 7:
+        for (size_t i = 0; i < definition->n_version_allow_list && r == 0; i++)
+            r = print_field(out, number, definition->version_allow_list[i]);
+        return r;
+    case 8:
+        for (size_t i = 0; i < definition->n_labels && r == 0; i++)
+            r = print_label(out, &definition->labels[i]);
+        return r;
+    default:
+        text = definition_string(definition, number);
+        return text && text[0] != '\0' ? print_field(out, number, text) : 0;
     }
-    for (size_t i = 0; i < definition->n_version_allow_list && r == 0; i++)
-        r = print_field(out, 7, definition->version_allow_list[i]);
-    for (size_t i = 0; i < definition->n_labels && r == 0; i++)
-        r = print_label(out, &definition->labels[i]);
+}
+
+int definition_print(const struct definition *definition, struct buffer *out)
+{
+    const ProtobufCMessageDescriptor *schema = message_descriptor(MESSAGE_SERVICE_DEFINITION);
+    int r = 0;
+
+    for (unsigned int i = 0; i < schema->n_fields && r == 0; i++)
+        r = print_number(out, definition, schema->fields[i].id);
     return error_trace(r);
 }
 

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "service/definition.h"
 #include "service/definition_dir.h"
+#include "service/definition_format.h"
 
 static const uint8_t example[] = "\x0a\x07zccache\x12\x16/usr/local/bin/zccache\x18\x01\x2a\x0a/usr/local\x32\x06"
                                  "1.10.0\x3a\x07"
@@ -311,6 +312,40 @@ static void test_differences(void)
     check_int(strlen(definition_differences(&a, &b, names, 12)), 11);
 }
 
+/* Every string field of the schema, whatever it is called: it is kept, packed, compared and printed. */
+static void test_every_string_of_the_schema(void)
+{
+    const ProtobufCMessageDescriptor *schema = message_descriptor(MESSAGE_SERVICE_DEFINITION);
+
+    for (unsigned int i = 0; i < schema->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &schema->fields[i];
+        struct definition *empty = NULL, *made = NULL, *again = NULL;
+        ServiceDefinition message;
+        struct buffer bytes;
+        char names[256];
+
+        if (field->type != PROTOBUF_C_TYPE_STRING || field->label == PROTOBUF_C_LABEL_REPEATED)
+            continue;
+        message_init(MESSAGE_SERVICE_DEFINITION, &message);
+        check_int(definition_from_message(&message, &empty), 0);
+        *(const char **)((uint8_t *)&message + field->offset) = "kept";
+        check_int(definition_from_message(&message, &made), 0);
+        check_str(definition_differences(empty, made, names, sizeof(names)), field->name);
+        buffer_init(&bytes, 4096);
+        check_int(definition_pack(made, &bytes), 0);
+        check_int(definition_unpack(buffer_slice(&bytes), &again), 0);
+        check(definition_equal(made, again));
+        buffer_clear(&bytes);
+        check_int(definition_print(made, &bytes), 0);
+        snprintf(names, sizeof(names), "%s: \"kept\"\n", field->name);
+        check(slice_equal(buffer_slice(&bytes), slice_from(names)));
+        buffer_deinit(&bytes);
+        definition_unref(empty);
+        definition_unref(made);
+        definition_unref(again);
+    }
+}
+
 static void test_references(void)
 {
     struct definition *definition = NULL;
@@ -373,4 +408,5 @@ CHECK_PROGRAM("service/definition", {"the frozen example, both ways", test_examp
               {"names and versions", test_corpora},
               {"details are short, one line, printable", test_details_are_one_line},
               {"differences by name", test_differences}, {"references", test_references},
+              {"no string of the schema is forgotten", test_every_string_of_the_schema},
               {"directory of definitions", test_directory})
