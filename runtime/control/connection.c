@@ -244,6 +244,7 @@ static const struct reason reasons[CONNECTION_CLOSE_MAX] = {
     [CONNECTION_CLOSE_BAD_ADMIN] = {LOG_DEBUG, LOG_CODE_CONNECTION_CLOSED, "malformed admin request",
                                     "malformed admin request"},
 };
+_Static_assert(CONNECTION_CLOSE_MAX == 13, "every reason of statemachines/connection.fsm has its row above");
 
 static void count_close(struct control_counters *counters, enum connection_close_arg argument)
 {

@@ -64,10 +64,15 @@ static void refuse_in_progress(struct connection *connection)
 void connection_refuse(struct connection *connection, enum connection_refuse_arg argument)
 {
     admission_settle(&connection->control->admission, &connection->admission);
-    if (argument == CONNECTION_REFUSE_IN_PROGRESS) {
+    switch (argument) {
+    case CONNECTION_REFUSE_IN_PROGRESS:
         refuse_in_progress(connection);
-    } else {
+        break;
+    case CONNECTION_REFUSE_MALFORMED:
         (void)refuse_frame(connection, connection->fault);
+        break;
+    case CONNECTION_REFUSE_MAX:
+        break;
     }
 }
 
