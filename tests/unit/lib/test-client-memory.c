@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The n-th allocation fails, once and from then on, for every n: every call of a whole conversation either does its
+ * work or says that there was no memory, nothing leaks, and what was not ended by it goes on. The sanitizers bring
+ * their own allocator, which cannot be replaced: there every n passes at once.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "unit/lib/client_rig.h"
+
+#define LANE 0x7A63u
+
+static long left = -1; /* allocations until one fails; -1: none does */
+static bool goes_on;   /* and all after it */
+static bool has_failed;
+static bool is_on; /* only inside of the library */
+
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
+static bool fails(void)
+{
+    if (!is_on || left < 0) {
+        return false;
+    }
+    if (left > 0) {
+        left--;
+        return false;
+    }
+    left = goes_on ? 0 : -1;
+    has_failed = true;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __libc_realloc(memory, size);
+}
+#endif
+
+static int on(int status)
+{
+    is_on = false;
+    return status;
+}
+
+/* A call of the library during which allocations may fail. */
+#define LIBRARY(call) (is_on = true, on(call))
+
+/* Every status of the conversation is one of these; NO_MEMORY only after an allocation has failed. */
+static bool went_on(int status, int good)
+{
+    if (status == good) {
+        return true;
+    }
+    check_int(status, RPB_CLIENT_E_NO_MEMORY);
+    check(has_failed);
+    return false;
+}
+
+static struct rig rig;
+
+static bool connects(struct rpb_client *client)
+{
+    struct bytes bytes;
+    uint8_t hello[512];
+
+    if (!went_on(LIBRARY(rpb_client_begin(client)), RPB_CLIENT_AGAIN)) {
+        return false;
+    }
+    check_fatal(rig_accept(&rig, rig.broker));
+    check(rig_read_frame(&rig, hello, sizeof(hello)) > 0);
+    make_negotiated(&bytes, rig.backend_path, NULL);
+    rig_send(&rig, &bytes);
+    if (!went_on(LIBRARY(rpb_client_step(client)), RPB_CLIENT_OK)) {
+        check_str(rpb_client_text(client), "out of memory");
+        return false;
+    }
+    check_fatal(rig_accept(&rig, rig.backend));
+    return true;
+}
+
+static void talk(struct rpb_client *client)
+{
+    struct rpb_client_request request = {.lane = LANE, .data = "hello", .size = 5};
+    struct rpb_client_reply reply;
+    struct bytes bytes;
+    uint8_t frame[64];
+    uint64_t id = 0;
+    int r;
+
+    if (!went_on(LIBRARY(rpb_client_send(client, &request, &id)), RPB_CLIENT_OK)) {
+        check_int(rpb_client_in_flight(client), 0);
+        if (goes_on) {
+            return;
+        }
+        check_int(rpb_client_send(client, &request, &id), RPB_CLIENT_OK); /* nothing of it was sent */
+    }
+    check_int(id, 1);
+    check(rig_read_frame(&rig, frame, sizeof(frame)) > 0);
+    make_response(&bytes, LANE, id, "world", NULL);
+    rig_send(&rig, &bytes);
+    r = LIBRARY(rpb_client_step(client));
+    if (went_on(r, RPB_CLIENT_OK)) {
+        check_int(LIBRARY(rpb_client_receive(client, id, &reply)), RPB_CLIENT_OK);
+        check_int(reply.size, 5);
+        check_mem(reply.data, "world", 5);
+    } else {
+        check_int(rpb_client_receive(client, id, &reply), RPB_CLIENT_E_NO_MEMORY);
+        check_int(rpb_client_fd(client), -1);
+    }
+}
+
+static void converse(void)
+{
+    const struct rpb_client_options options =
+        RPB_CLIENT_OPTIONS(.service = "zccache", .version = "1.11.20", .broker = rig.broker_path);
+    struct rpb_client *client;
+
+    if (!went_on(LIBRARY(rpb_client_new(&options, &client)), RPB_CLIENT_OK)) {
+        check(client == NULL);
+        return;
+    }
+    if (connects(client)) {
+        talk(client);
+    }
+    rpb_client_free(client);
+}
+
+static void sweep(bool for_ever)
+{
+    long n = 0;
+
+    do {
+        rig_up(&rig);
+        left = n;
+        goes_on = for_ever;
+        has_failed = false;
+        converse();
+        left = -1;
+        rig_down(&rig);
+        check_fatal(n++ < 200);
+    } while (has_failed);
+#ifndef __SANITIZE_ADDRESS__
+    check(n > 5); /* or nothing was shown */
+#endif
+}
+
+static void test_once(void)
+{
+    sweep(false);
+}
+
+static void test_for_ever(void)
+{
+    sweep(true);
+}
+
+CHECK_PROGRAM("lib/client-memory", {"one allocation fails", test_once}, {"and all that follow", test_for_ever})
