@@ -164,8 +164,8 @@ tidy: ## clang-tidy and cppcheck at the committed settings
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" proto
 	@BUILD="$(BUILD)" scripts/tidy
 
-interop: ## run against the pinned reference implementation (built once, cached outside the tree)
-	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all
+interop: ## run against the reference implementation, newest and oldest release (built once, cached outside the tree)
+	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all interop-tools
 	@BUILD="$(BUILD)" scripts/interop
 
 format: ## clang-format the hand-written C
@@ -277,6 +277,7 @@ $(BUILD)/tests/bench/preload/%.so: tests/bench/preload/%.c
 	$(Q)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
 
 include runtime/lib/lib.mk
+include tests/interop/interop.mk
 include tests/sim/sim.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
