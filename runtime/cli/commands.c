@@ -3,6 +3,7 @@
 /* The table of commands. It says which options go with which command; what they do is elsewhere. */
 
 #include "cli/admin_commands.h"
+#include "cli/conform.h"
 #include "cli/hello_command.h"
 #include "cli/options.h"
 #include "cli/serve_command.h"
@@ -25,6 +26,9 @@ const struct command command_table[] = {
     {"endpoint", "", 0, 0, OPTION_BIT(INSTANCE), "print the path of a broker's socket", endpoint_command},
     {"hello", "SERVICE VERSION", 2, 2, OPTION_BIT(JSON) | OPTION_BIT(SERVICE_DEF_DIR),
      "ask a broker for a backend and say what came of it", hello_command},
+    {"conform", "ENDPOINT|SERVICE", 0, 1,
+     OPTION_BIT(BROKER) | OPTION_BIT(VERSION) | OPTION_BIT(SERVICE_DEF_DIR) | OPTION_BIT(JSON),
+     "try the rules of the protocol on a backend or a broker", conform_command},
     {"status", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "what the broker is doing", admin_status_command},
     {"healthz", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "is it alive", admin_healthz_command},
     {"readyz", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "does it take Hellos", admin_readyz_command},

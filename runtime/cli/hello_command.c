@@ -39,11 +39,7 @@ static int get_definition(struct store *store, const char *service, const struct
     }
 }
 
-/*
- * The instance of @service by its definition; shared when there is none that could tell, or when the user has named a
- * socket and it does not matter. 0, or the exit status.
- */
-static int find_instance(const struct options *options, const char *service, struct instance_id *ret_instance)
+int hello_find_instance(const struct options *options, const char *service, struct instance_id *ret_instance)
 {
     _cleanup_(store_deinit) struct store store = {.dir_fd = -1};
     const struct definition *definition;
@@ -189,14 +185,14 @@ int hello_print(const struct options *options, const HelloReply *reply)
 
 /* ----------------------------------------------------------------------------------------------------------- asking */
 
-static void fill_hello(Hello *hello, const struct options *options)
+static void fill_hello(Hello *hello, const char *service, const char *version)
 {
     message_init(MESSAGE_HELLO, hello);
     hello->client_min_protocol = PROTOCOL_VERSION;
     hello->client_max_protocol = PROTOCOL_VERSION;
     /* protobuf-c has no const strings; the message is only read */
-    hello->service_name = (char *)(uintptr_t)options->operands[0];
-    hello->wanted_version = (char *)(uintptr_t)options->operands[1];
+    hello->service_name = (char *)(uintptr_t)service;
+    hello->wanted_version = (char *)(uintptr_t)version;
     hello->client_version = (char *)(uintptr_t)RPB_VERSION;
     hello->request_id = (char *)(uintptr_t) "hello";
     hello->peer_pid = (uint32_t)sys_getpid();
@@ -204,19 +200,21 @@ static void fill_hello(Hello *hello, const struct options *options)
     hello->client_lib_version = (char *)(uintptr_t)RPB_VERSION;
 }
 
-static int ask(const char *path, const Hello *hello, struct arena *arena, const HelloReply **ret_reply,
-               char text[CLIENT_TEXT_MAX])
+int hello_ask_at(const char *path, const char *service, const char *version, struct arena *arena,
+                 const HelloReply **ret_reply, char text[CLIENT_TEXT_MAX])
 {
     nsec_t deadline_nsec = nsec_add(clock_monotonic(), client_patience_nsec());
     _cleanup_close_ int fd = -1;
     ProtobufCMessage *reply;
     Frame *frame;
+    Hello hello;
     int r = client_connect(path, deadline_nsec, &fd, text);
 
     if (r) {
         return r;
     }
-    r = client_ask(fd, LANE_CONTROL, MESSAGE_OF(hello), deadline_nsec, arena, &frame, text);
+    fill_hello(&hello, service, version);
+    r = client_ask(fd, LANE_CONTROL, MESSAGE_OF(&hello), deadline_nsec, arena, &frame, text);
     if (r) {
         return r;
     }
@@ -238,19 +236,17 @@ int hello_command(const struct options *options)
     struct endpoint_choice endpoint;
     struct instance_id instance;
     const HelloReply *reply;
-    Hello hello;
     int r;
 
     arena_init(&arena, NULL, 0, 5 * (size_t)FRAME_BODY_MAX);
-    r = find_instance(options, options->operands[0], &instance);
+    r = hello_find_instance(options, options->operands[0], &instance);
     if (!r) {
         r = endpoint_choose(options, &instance, &endpoint);
     }
     if (r) {
         return r;
     }
-    fill_hello(&hello, options);
-    r = ask(endpoint.path, &hello, &arena, &reply, text);
+    r = hello_ask_at(endpoint.path, options->operands[0], options->operands[1], &arena, &reply, text);
     if (!r) {
         return hello_print(options, reply);
     }

@@ -36,6 +36,7 @@
     X(EXPLICIT_INSTANCE, "--explicit-instance", "NAME", false, "name of the instance, with --isolation explicit")      \
     X(ALLOW_VERSION, "--allow-version", "VERSION", true, "serve this version and those named likewise, no other")      \
     X(LABEL, "--label", "KEY=VALUE", true, "a note of the operator's")                                                 \
+    X(BROKER, "--broker", NULL, false, "the endpoint is a broker's")                                                   \
     X(WRITE, "--write", NULL, false, "change the files in place")                                                      \
     X(CHECK, "--check", NULL, false, "only say which files would change")
 

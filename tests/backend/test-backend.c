@@ -333,7 +333,7 @@ static int answer_frame(struct client *client, const Frame *frame)
     buffer_init(&out, READ_MAX);
     if (frame->payload_protocol == LANE_PROBE) {
         r = probe_check_request(frame, &nonce) == PROBE_OK ? probe_pack_reply(&out, frame, &identity, NULL) : -1;
-    } else if (LANE_IS_FIRST_PARTY(frame->payload_protocol)) {
+    } else if (!LANE_IS_CONSUMER(frame->payload_protocol) && !LANE_IS_PRIVATE(frame->payload_protocol)) {
         r = -1;
     } else {
         envelope_response_to(&response, frame, message_bytes(&frame->payload));

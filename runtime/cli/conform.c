@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The command: finds what is to be tried, tries every rule of its table in order, and prints a line for each. A rule
+ * that fails stops nothing, but when nobody accepts connections the rest is not tried. What is printed comes from the
+ * tables.
+ */
+
+#include "cli/conform.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/client.h"
+#include "cli/endpoint_choice.h"
+#include "cli/hello_command.h"
+#include "ops/admin_document.h"
+#include "service/definition_dir.h"
+#include "service/store.h"
+#include "wire/text.h"
+
+struct report {
+    const struct options *options;
+    json_t *rules; /* NULL: lines are wanted */
+    unsigned int n_holds, n_fails;
+};
+
+static const char *verdict_word(enum conform_verdict verdict)
+{
+    static const char *const words[] = {
+        [CONFORM_HOLDS] = "holds", [CONFORM_NOTICE] = "holds", [CONFORM_FAILS] = "FAILS"};
+
+    return words[verdict];
+}
+
+static void report_line(const struct report *report, const struct conform_rule *rule, enum conform_verdict verdict,
+                        const char *detail)
+{
+    fprintf(report->options->out, "%s  %-20s %s (%s)%s%s\n", verdict_word(verdict), rule->name, rule->text, rule->spec,
+            *detail ? (verdict == CONFORM_NOTICE ? "; note: " : ": ") : "", detail);
+}
+
+static void report_rule(struct report *report, const struct conform_rule *rule, enum conform_verdict verdict,
+                        const char *detail)
+{
+    if (verdict == CONFORM_FAILS) {
+        report->n_fails++;
+    } else {
+        report->n_holds++;
+    }
+    if (!report->rules) {
+        report_line(report, rule, verdict, detail);
+        return;
+    }
+    /* clang-format off */
+    (void)json_array_append_new(report->rules, json_pack("{s:s, s:s, s:o, s:b, s:b, s:o}",
+        "rule", rule->name,
+        "text", rule->text,
+        "spec", admin_document_string(rule->spec),
+        "holds", verdict != CONFORM_FAILS,
+        "notice", verdict == CONFORM_NOTICE,
+        "detail", admin_document_string(detail)));
+    /* clang-format on */
+}
+
+static int report_end(struct report *report, const char *path, bool is_broker)
+{
+    int status = report->n_fails ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+    _cleanup_free_ char *text = NULL;
+    json_t *document;
+
+    if (!report->rules) {
+        fprintf(report->options->out, "%s %s: %u rules hold, %u do not\n", is_broker ? "broker" : "backend", path,
+                report->n_holds, report->n_fails);
+        return status;
+    }
+    /* clang-format off */
+    document = json_pack("{s:o, s:s, s:b, s:i, s:i, s:o}",
+                         "endpoint", admin_document_string(path),
+                         "kind", is_broker ? "broker" : "backend",
+                         "conforms", report->n_fails == 0,
+                         "rules_held", (int)report->n_holds,
+                         "rules_failed", (int)report->n_fails,
+                         "rules", TAKE_PTR(report->rules));
+    /* clang-format on */
+    if (admin_document_print(document, &text)) {
+        fputs("out of memory\n", report->options->err);
+        return EXIT_STATUS_FAILED;
+    }
+    fprintf(report->options->out, "%s\n", text);
+    return status;
+}
+
+static int try_rules(struct report *report, const char *path, bool is_broker)
+{
+    const struct conform_rule *rules = is_broker ? conform_broker_rules : conform_backend_rules;
+    struct conform conform = {.path = path};
+    bool is_there = true;
+
+    arena_init(&conform.arena, NULL, 0, SIZE_MAX / 2);
+    for (const struct conform_rule *rule = rules; rule->name; rule++) {
+        enum conform_verdict verdict;
+
+        if (!is_there) {
+            report_rule(report, rule, CONFORM_FAILS, "not tried");
+            continue;
+        }
+        *conform.detail = '\0';
+        verdict = rule->check(&conform);
+        report_rule(report, rule, verdict, verdict == CONFORM_HOLDS ? "" : conform.detail);
+        is_there = verdict != CONFORM_FAILS || rule != rules;
+    }
+    arena_deinit(&conform.arena);
+    return report_end(report, path, is_broker);
+}
+
+/* The version to ask for when none was named: the floor of the definition, so that it is allowed. */
+static void choose_version(const struct options *options, const char *service, char ret[HELLO_VERSION_SIZE_MAX + 1])
+{
+    _cleanup_(store_deinit) struct store store = {.dir_fd = -1};
+    const char *version = options_get(options, OPTION_VERSION), *source;
+    const struct definition *definition;
+    struct store_fault fault = {0};
+    char dir[DEFINITION_DIR_SIZE];
+
+    snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", version ? version : "1.0.0");
+    if (!version && !definition_dir_resolve(options_get(options, OPTION_SERVICE_DEF_DIR), dir, &source) &&
+        !store_init(&store, dir) && !store_get(&store, slice_from(service), clock_monotonic(), &definition, &fault)) {
+        if (definition->min_version && *definition->min_version) {
+            snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", definition->min_version);
+        } else if (definition->n_version_allow_list) {
+            snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", definition->version_allow_list[0]);
+        }
+    }
+}
+
+/* Asks the broker for @service. 0 and the path of its backend in @arena, or the exit status. */
+static int find_backend(struct report *report, const char *service, struct arena *arena, const char **ret_path)
+{
+    static const struct conform_rule negotiated = {"negotiated", "01 §6", "the broker leads to the backend", NULL};
+    char text[CLIENT_TEXT_MAX] = "out of memory", version[HELLO_VERSION_SIZE_MAX + 1];
+    struct endpoint_choice broker;
+    struct instance_id instance;
+    const HelloReply *reply;
+    int r;
+
+    r = hello_find_instance(report->options, service, &instance);
+    if (!r) {
+        r = endpoint_choose(report->options, &instance, &broker);
+    }
+    if (r) {
+        return r;
+    }
+    choose_version(report->options, service, version);
+    r = hello_ask_at(broker.path, service, version, arena, &reply, text);
+    if (!r && reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_NEGOTIATED) {
+        report_rule(report, &negotiated, CONFORM_HOLDS, "");
+        *ret_path = reply->negotiated->backend_pipe;
+        return 0;
+    }
+    if (!r && reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_REFUSED) {
+        snprintf(text, sizeof(text), "version %s refused with code %d: %s", version, (int)reply->refused->code,
+                 reply->refused->reason);
+    } else if (!r) {
+        snprintf(text, sizeof(text), "neither negotiated nor refused");
+    }
+    report_rule(report, &negotiated, CONFORM_FAILS, text);
+    return report_end(report, service, false);
+}
+
+static int conform_to(struct report *report, const char *operand, bool is_broker)
+{
+    _cleanup_(arena_deinit) struct arena arena;
+    struct endpoint_choice choice;
+    struct instance_id instance;
+    const char *path = operand;
+    int r = 0;
+
+    arena_init(&arena, NULL, 0, 5 * (size_t)FRAME_BODY_MAX);
+    if (!operand) {
+        (void)instance_parse("shared", &instance);
+        r = endpoint_choose(report->options, &instance, &choice);
+        path = choice.path;
+    } else if (!is_broker && !strchr(operand, '/')) {
+        r = find_backend(report, operand, &arena, &path);
+    }
+    return r ? r : try_rules(report, path, is_broker);
+}
+
+int conform_command(const struct options *options)
+{
+    struct report report = {.options = options};
+    bool is_broker = options_has(options, OPTION_BROKER);
+    int status;
+
+    if (!options->n_operands && !is_broker) {
+        return options_usage_error(options,
+                                   "conform requires the path of a socket, the name of a service, or --broker");
+    }
+    if (options_has(options, OPTION_JSON)) {
+        report.rules = json_array();
+        if (!report.rules) {
+            fputs("out of memory\n", options->err);
+            return EXIT_STATUS_FAILED;
+        }
+    }
+    status = conform_to(&report, options->n_operands ? options->operands[0] : NULL, is_broker);
+    json_decref(report.rules);
+    return status;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * `conform ENDPOINT|SERVICE`: tries the rules of the protocol on somebody's backend or broker and says of each whether
+ * it holds. A rule is a row of a table: a name for programs, where it is written, what it says, and how it is tried.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "cli/options.h"
+#include "wire/message.h"
+#include "wire/probe.h"
+
+enum conform_verdict {
+    CONFORM_HOLDS,
+    CONFORM_NOTICE, /* holds, and something is worth a look */
+    CONFORM_FAILS,
+};
+
+/* What is tried, and what was found out about it so far. */
+struct conform {
+    const char *path;
+    char detail[512]; /* of the rule that is being tried; empty when there is nothing to say */
+    struct arena arena;
+    const DaemonProcess *identity; /* of a backend: its first good answer, in the arena; NULL: none yet */
+    int32_t peer_pid;              /* of whoever listens; 0: not known yet */
+    bool has_tail;                 /* the answer ended with the legacy digest */
+};
+
+struct conform_rule {
+    const char *name, *spec, *text;
+    enum conform_verdict (*check)(struct conform *conform);
+};
+
+/* Both end with a rule that has no name. The first rule of each is that somebody accepts connections. */
+extern const struct conform_rule conform_backend_rules[];
+extern const struct conform_rule conform_broker_rules[];
+
+/* The command: 0 every rule holds, 1 not, 2 usage. */
+int conform_command(const struct options *options);
+
+/* ------------------------------------------------------------------------------------------- what rules are made of */
+
+#define CONFORM_PROBE_NSEC (500 * NSEC_PER_MSEC) /* a backend answers a probe within */
+#define CONFORM_PATIENCE_NSEC (2 * NSEC_PER_SEC) /* whatever else is waited for */
+
+/* Notes what is wrong; returns CONFORM_FAILS. */
+enum conform_verdict conform_fails(struct conform *conform, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same for what is only worth a look. */
+enum conform_verdict conform_notice(struct conform *conform, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A connection, the caller's, nonblocking. 0, or -1 with the failure noted. */
+int conform_dial(struct conform *conform, int *ret_fd);
+
+/* Sends as much as the peer takes within the patience. */
+void conform_send(int fd, const void *bytes, size_t size);
+
+/* Byte by byte, with a moment between them. */
+void conform_trickle(int fd, const void *bytes, size_t size);
+
+enum {
+    CONFORM_E_CLOSED = 1, /* the peer closed */
+    CONFORM_E_LATE,       /* the deadline came first */
+    CONFORM_E_RUBBISH,    /* what came is no frame */
+};
+
+/* Reads until @in begins with a whole frame; 0 and its size, header included, or CONFORM_E_*. */
+int conform_read_frame(int fd, nsec_t deadline_nsec, struct buffer *in, size_t *ret_size);
+
+/* Reads until the peer closes. 0, or CONFORM_E_LATE; in both cases @in holds what came. */
+int conform_read_all(int fd, nsec_t deadline_nsec, struct buffer *in);
+
+/* "no answer within 500 ms" for a CONFORM_E_*; static. */
+const char *conform_read_text(int code);
