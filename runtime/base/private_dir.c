@@ -328,6 +328,10 @@ int private_dir_open_broker(const char *path, bool create, struct private_dir_re
     }
     r = open_holder(holder_path, false, report,
                     &holder_fd); /* a run-time directory that is not there is not ours to invent */
+    if (r == PRIVATE_DIR_E_ABSENT) {
+        return tell(report, r, "%s: does not exist; make it (chmod 700) or let XDG_RUNTIME_DIR name one that does",
+                    holder_path);
+    }
     if (r) {
         return r;
     }

@@ -27,7 +27,7 @@ int endpoint_derive(const struct options *options, const struct instance_id *ins
     }
     r = instance_socket_path(instance, NULL, hash, ret);
     if (r) {
-        fprintf(options->err, "the socket of instance %s cannot be named: the path %s\n", instance->text,
+        fprintf(options->err, "the socket of instance %s cannot be named: %s\n", instance->text,
                 endpoint_error_text(r));
         return EXIT_STATUS_FAILED;
     }

@@ -36,7 +36,7 @@ static int name_directory(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
     if (!must) {
         return 0; /* nothing of ours will be there */
     }
-    snprintf(ret_text, DAEMON_TEXT_MAX, "the directory of the sockets %s", endpoint_error_text(r));
+    snprintf(ret_text, DAEMON_TEXT_MAX, "the directory of the sockets cannot be named: %s", endpoint_error_text(r));
     return DAEMON_E_FAILED;
 }
 
@@ -51,7 +51,7 @@ static int name_socket(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
     }
     r = instance_socket_path(&config->instance, broker->runtime_dir, broker->user_hash, broker->canonical_path);
     if (r) {
-        snprintf(ret_text, DAEMON_TEXT_MAX, "the socket of instance %s in %.300s cannot be used: the path %s",
+        snprintf(ret_text, DAEMON_TEXT_MAX, "the socket of instance %s in %.300s cannot be used: %s",
                  config->instance.text, broker->runtime_dir, endpoint_error_text(r));
         return DAEMON_E_FAILED;
     }

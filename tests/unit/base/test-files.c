@@ -229,6 +229,7 @@ static void test_broker_directory(void)
     snprintf(upper, sizeof(upper), "%s/run/running-process", dir);
     check_int(open_broker(path, false), PRIVATE_DIR_E_ABSENT);
     check_int(open_broker(path, true), PRIVATE_DIR_E_ABSENT); /* what holds the two levels is not made */
+    check(strstr(report.text, "does not exist; make it") != NULL);
     check_int(sys_mkdir(run, 0700), 0);
     check_int(open_broker(path, false), PRIVATE_DIR_E_ABSENT);
     check_int(open_broker(path, true), 0);
