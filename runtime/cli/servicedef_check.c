@@ -61,6 +61,11 @@ int servicedef_compile(const struct options *options)
     if (!definition)
         return EXIT_STATUS_FAILED;
     beside = default_output(options->operands[0]);
+    if (!output && beside && strcmp(beside, "-") != 0 && strcmp(beside, options->operands[0]) == 0) {
+        fprintf(options->err, "%s: error: the binary would replace its own source; name another file with --output\n",
+                source.shown);
+        return EXIT_STATUS_FAILED;
+    }
     r = beside ? definition_pack(definition, &binary) : -ENOMEM;
     if (r < 0) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not know that _cleanup_free_ frees beside */

@@ -269,6 +269,11 @@ static void test_compile(void)
     check_has(err, "bad.txtpb:2:14: error: binary_path must be absolute");
     check_str(get("bad.servicedef"), "kept");
     check_int(run("compile @/tool.txtpb --output @/no/such/dir"), 1);
+    put("text.servicedef",
+        "service_name: \"text\" binary_path: \"/x\""); /* a source by another suffix is not replaced */
+    check_int(run("compile @/text.servicedef"), 1);
+    check_has(err, "would replace its own source");
+    check_has(get("text.servicedef"), "service_name: ");
     check_int(run("compile"), 2);
 }
 
