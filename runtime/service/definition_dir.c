@@ -54,7 +54,7 @@ static int flag_dir(const char *flag, char ret_dir[DEFINITION_DIR_SIZE])
         return set_dir(ret_dir, "%s", flag);
     if (flag[0] == '\0')
         return DEFINITION_DIR_E_EMPTY;
-    if (sys_realpath(".", &here) < 0)
+    if (sys_realpath(".", &here) < 0 || !here)
         return DEFINITION_DIR_E_LOST;
     return set_dir(ret_dir, "%s/%s", strcmp(here, "/") == 0 ? "" : here, flag);
 }
