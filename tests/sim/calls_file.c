@@ -41,6 +41,7 @@ TAKES(getpwuid_r)
 TAKES(getuid)
 TAKES(isatty)
 TAKES(kill)
+TAKES(linkat)
 TAKES(lstat)
 TAKES(mkdirat)
 TAKES(openat)
@@ -52,6 +53,7 @@ TAKES(setsid)
 TAKES(sigaction)
 TAKES(stat)
 TAKES(statvfs)
+TAKES(symlinkat)
 TAKES(unlinkat)
 
 ssize_t sim_getrandom(void *data, size_t size, unsigned int flags);
@@ -157,6 +159,16 @@ int sim_unlinkat(int dirfd, const char *path, int flags)
 int sim_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
     RUN(int, renameat, from, from_dirfd, k_renameat(from_dirfd, from, to_dirfd, to));
+}
+
+int sim_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
+{
+    RUN(int, linkat, from, from_dirfd, k_linkat(from_dirfd, from, to_dirfd, to));
+}
+
+int sim_symlinkat(const char *target, int dirfd, const char *path)
+{
+    RUN(int, symlinkat, path, dirfd, k_symlinkat(target, dirfd, path));
 }
 
 static long do_readlink(int dirfd, const char *path, char *text, size_t size)

@@ -443,11 +443,11 @@ int k_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to)
     return 0;
 }
 
-int k_symlink(const char *target, const char *path)
+int k_symlinkat(const char *target, int dirfd, const char *path)
 {
     struct sim_inode *inode, *parent;
     char name[256];
-    int r = k_walk(AT_FDCWD, path, false, &inode, &parent, name);
+    int r = k_walk(dirfd, path, false, &inode, &parent, name);
 
     if (r != -ENOENT || !parent) {
         return r == 0 ? -EEXIST : r;

@@ -315,7 +315,7 @@ int k_stat(int dirfd, const char *path, struct stat *ret, bool follow);
 int k_unlinkat(int dirfd, const char *path, int flags);
 int k_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int k_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to);
-int k_symlink(const char *target, const char *path);
+int k_symlinkat(const char *target, int dirfd, const char *path);
 int k_fsync(int fd);
 int k_flock(int fd, int operation);
 int k_put_file(const char *path, const void *data, size_t size, mode_t mode); /* in place, or anew */
