@@ -87,7 +87,12 @@ static int find_file(const struct options *options, const char *service, char *r
         if (sys_fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         snprintf(ret_path, size, "%s/%s", dir, name);
-        return 0;
+        if (S_ISREG(st.st_mode))
+            return 0;
+        fprintf(options->err,
+                "error: %s is not a regular file (a symbolic link does not count as one): no broker reads it\n",
+                ret_path);
+        return 1;
     }
     fprintf(options->err, "error: no definition of service %s in %s (%s)\n", service, dir, source);
     return 1;

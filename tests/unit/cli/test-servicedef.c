@@ -295,6 +295,11 @@ static void test_show(void)
     put("tool.txtpb", "x");
     check_int(run("show tool"), 1);
     check_has(err, "tool.txtpb:1:1: error: ");
+    put("real", good_text);
+    check_fatal(!remove(in_dir("tool.txtpb")) && !symlink("real", in_dir("tool.txtpb")));
+    check_int(run("show tool"), 1); /* as a broker sees it */
+    check_has(err, "not a regular file");
+    check_int(run("show @/tool.txtpb"), 0);
     chmod(dir, 0755);
     check_int(run("show tool"), 1);
     check_has(err, "chmod 700");
