@@ -26,9 +26,14 @@ static uint32_t wants(void *owner)
         return LOOP_READ;
     case CONNECTION_STATE_WRITING:
         return connection->reply_sent < connection->reply_size ? LOOP_WRITE : 0;
-    default:
-        return 0;
+    case CONNECTION_STATE_CHECKING:
+    case CONNECTION_STATE_ROUTING:
+    case CONNECTION_STATE_WAITING:
+    case CONNECTION_STATE_CLOSED:
+    case CONNECTION_STATE_MAX:
+        break; /* no default here and below: a new state has to say what it wants */
     }
+    return 0;
 }
 
 static void ready(void *owner, uint32_t events)
@@ -45,7 +50,11 @@ static void ready(void *owner, uint32_t events)
     case CONNECTION_STATE_LINGERING:
         frame_writer_discard(connection);
         break;
-    default:
+    case CONNECTION_STATE_CHECKING:
+    case CONNECTION_STATE_ROUTING:
+    case CONNECTION_STATE_WAITING:
+    case CONNECTION_STATE_CLOSED:
+    case CONNECTION_STATE_MAX:
         if ((events & LOOP_HANGUP) != 0) {
             connection_raise(connection, CONNECTION_EVENT_HANG_UP);
         }
