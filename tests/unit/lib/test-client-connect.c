@@ -345,6 +345,33 @@ static void test_byte_by_byte(void)
     rig_down(&rig);
 }
 
+/* A broker that refuses without having read resets the connection, which must not eat what it said. */
+static void test_unread_hello(void)
+{
+    struct rig rig;
+    struct bytes reply;
+    struct rpb_client *client;
+
+    rig_up(&rig);
+    make_refused(&reply, 9, "low on descriptors", 1000, &(struct envelope_faults){.id = UINT64_MAX});
+    client = rig_client(&rig, NULL);
+    check_int(rpb_client_begin(client), RPB_CLIENT_AGAIN);
+    check_fatal(rig_accept(&rig, rig.broker));
+    rig_send(&rig, &reply);
+    rig_hang_up(&rig);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_REFUSED);
+    check_int(rpb_client_failure(client)->code, 9);
+    rpb_client_free(client);
+    client = rig_client(&rig, NULL);
+    check_int(rpb_client_begin(client), RPB_CLIENT_AGAIN);
+    check_fatal(rig_accept(&rig, rig.broker));
+    rig_hang_up(&rig); /* and one that says nothing */
+    check_int(rpb_client_step(client), RPB_CLIENT_E_BROKER_CONNECT);
+    check_int(rpb_client_failure(client)->sys_errno, ECONNRESET);
+    rpb_client_free(client);
+    rig_down(&rig);
+}
+
 static void test_nobody_there(void)
 {
     char path[200];
@@ -508,7 +535,8 @@ CHECK_PROGRAM("lib/client-connect", {"the Hello is the frozen one", test_hello_b
               {"envelopes and ids of another conversation", test_envelope},
               {"endpoints that lead nowhere", test_backend_path},
               {"an end of file after every byte", test_cut_anywhere}, {"a byte at a time", test_byte_by_byte},
-              {"no broker fails at once", test_nobody_there}, {"a slow broker meets the deadline", test_deadline},
+              {"a broker that did not read", test_unread_hello}, {"no broker fails at once", test_nobody_there},
+              {"a slow broker meets the deadline", test_deadline},
               {"where the deadline comes from", test_default_deadline},
               {"the broker's backlog is full", test_broker_backlog},
               {"the backend's backlog is full", test_backend_backlog})
