@@ -88,6 +88,32 @@ void rig_down(struct rig *rig)
     hello_rig_down(&rig->hello);
 }
 
+void rig_define_never(struct rig *rig)
+{
+    static char source[256], binary[256], text[512], conf[300];
+    int from, to, fd;
+    char buffer[65536];
+    ssize_t n;
+
+    snprintf(source, sizeof(source), "%s/tests/backend/test-backend", check_build_dir());
+    snprintf(binary, sizeof(binary), "%s/never", rig->hello.dir);
+    snprintf(conf, sizeof(conf), "%s.conf", binary);
+    from = open(source, O_RDONLY | O_CLOEXEC);
+    to = open(binary, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    check_fatal(from >= 0 && to >= 0);
+    while ((n = read(from, buffer, sizeof(buffer))) > 0) {
+        check_fatal(write(to, buffer, (size_t)n) == n);
+    }
+    close(from);
+    close(to);
+    fd = open(conf, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    check_fatal(fd >= 0 && write(fd, "mode=never\n", 11) == 11);
+    close(fd);
+    snprintf(text, sizeof(text), "binary_path: \"%s\"\nper_version_binary_dir: \"%s\"\nisolation: SHARED_BROKER\n",
+             binary, rig->hello.dir);
+    hello_rig_define(&rig->hello, "never", text);
+}
+
 void rig_settle(struct rig *rig)
 {
     for (int i = 0; i < 200; i++) {

@@ -26,6 +26,9 @@ struct rig {
 void rig_up(struct rig *rig, const struct hello_rig_options *options, const struct control_config *config);
 void rig_down(struct rig *rig);
 
+/* A service `never`, whose backend starts but never listens: whoever asks for it waits. */
+void rig_define_never(struct rig *rig);
+
 /* Turns the loop until nothing is to be done at once. */
 void rig_settle(struct rig *rig);
 

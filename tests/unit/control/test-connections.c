@@ -58,33 +58,6 @@ static bool has_accepted_four(struct rig *which)
     return control_counters(which->control)->accepted == 4;
 }
 
-/* A service whose backend starts but never listens. */
-static void define_never(struct rig *which)
-{
-    static char source[256], binary[256], text[512], conf[300];
-    int from, to, fd;
-    char buffer[65536];
-    ssize_t n;
-
-    snprintf(source, sizeof(source), "%s/tests/backend/test-backend", check_build_dir());
-    snprintf(binary, sizeof(binary), "%s/never", which->hello.dir);
-    snprintf(conf, sizeof(conf), "%s.conf", binary);
-    from = open(source, O_RDONLY | O_CLOEXEC);
-    to = open(binary, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-    check_fatal(from >= 0 && to >= 0);
-    while ((n = read(from, buffer, sizeof(buffer))) > 0) {
-        check_fatal(write(to, buffer, (size_t)n) == n);
-    }
-    close(from);
-    close(to);
-    fd = open(conf, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    check_fatal(fd >= 0 && write(fd, "mode=never\n", 11) == 11);
-    close(fd);
-    snprintf(text, sizeof(text), "binary_path: \"%s\"\nper_version_binary_dir: \"%s\"\nisolation: SHARED_BROKER\n",
-             binary, which->hello.dir);
-    hello_rig_define(&which->hello, "never", text);
-}
-
 static int ask_never(void)
 {
     uint8_t bytes[128];
@@ -392,7 +365,7 @@ static void test_nothing_to_evict(void)
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true},
            &(struct control_config){.connections_per_pid = 2, .connections_max = 3});
-    define_never(&rig);
+    rig_define_never(&rig);
     waiting[0] = ask_never();
     waiting[1] = ask_never();
     check(rig_wait(&rig, is_launching));
@@ -470,7 +443,7 @@ static void test_patience(void)
     int fd;
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, &(struct control_config){.request_timeout_msec = 200});
-    define_never(&rig);
+    rig_define_never(&rig);
     fd = ask_never();
     expect_refused(fd, 5, 4, "backend spawn already in progress", 1000);
     check_str(rig_last_path(&rig),
@@ -507,7 +480,7 @@ static void test_waiter_hangs_up(void)
     int fd;
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, NULL);
-    define_never(&rig);
+    rig_define_never(&rig);
     fd = ask_never();
     check(rig_wait(&rig, is_launching));
     rig_settle(&rig);
@@ -528,7 +501,7 @@ static void test_drain(void)
     size_t size;
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, NULL);
-    define_never(&rig);
+    rig_define_never(&rig);
     idle = rig_connect(&rig);
     waiting = ask_never();
     check(rig_wait(&rig, is_launching));
@@ -559,7 +532,7 @@ static void test_cut_off_waiter(void)
     int waiting;
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, NULL);
-    define_never(&rig);
+    rig_define_never(&rig);
     waiting = ask_never();
     check(rig_wait(&rig, is_launching));
     rig_settle(&rig);
@@ -579,7 +552,7 @@ static void test_free_with_open(void)
     int fds[4];
 
     rig_up(&rig, &(struct hello_rig_options){.launching = true}, NULL);
-    define_never(&rig);
+    rig_define_never(&rig);
     fds[0] = rig_connect(&rig);
     fds[1] = rig_connect(&rig);
     rig_send(&rig, fds[1], partial, sizeof(partial));
