@@ -8,7 +8,7 @@
 
 #include "world.h"
 
-enum { CODE_VERSION_BLOCKED = 8 };
+enum { CODE_SERVICE_UNKNOWN = 2, CODE_SPAWN_FAILED = 3, CODE_RATE_LIMITED = 4, CODE_VERSION_BLOCKED = 8 };
 
 /* A version that was forbidden before the client began is not served, one that was allowed all along is not blocked. */
 static void check_definition(const struct sim_client *client)
@@ -44,6 +44,14 @@ static void check_endpoint(const struct sim_client *client)
     }
 }
 
+/* Backends that do not do, and definitions that say no, are reasons. */
+static bool is_fair(const struct sim_client *client)
+{
+    return client->code == CODE_SPAWN_FAILED || client->code == CODE_RATE_LIMITED ||
+           client->code == CODE_VERSION_BLOCKED ||
+           (client->code == CODE_SERVICE_UNKNOWN && client->world->scenario == SCENARIO_EDIT);
+}
+
 void check_client(struct sim_client *client)
 {
     bool is_plain = client->script == CLIENT_WHOLE || client->script == CLIENT_BYTEWISE;
@@ -52,9 +60,13 @@ void check_client(struct sim_client *client)
         check_endpoint(client);
     }
     check_definition(client);
-    if (is_plain && client->result == CLIENT_CLOSED && sim.n_faults == 0 && sim.broker && sim.broker->is_alive &&
-        !client->world->term_nsec) {
+    if (!is_plain || sim.n_faults > 0 || !sim.broker || !sim.broker->is_alive || client->world->term_nsec) {
+        return;
+    }
+    if (client->result == CLIENT_CLOSED) {
         sim_fail("a client with a whole Hello was closed without an answer, and nothing had failed");
+    } else if (client->result == CLIENT_REFUSED && !is_fair(client)) {
+        sim_fail("a whole Hello was refused, and nothing had failed: code %u, %s", client->code, client->reason);
     }
 }
 
@@ -71,7 +83,8 @@ void check_at_rest(struct world *world)
             const struct sim_backend *other = world->backends[j];
 
             if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid &&
-                !strcmp(other->service, backend->service) && !strcmp(other->version, backend->version)) {
+                other->proc->exe_inode == backend->proc->exe_inode && !strcmp(other->service, backend->service) &&
+                !strcmp(other->version, backend->version)) {
                 sim_fail("two backends of %s live: pid %d and pid %d", backend->service, (int)other->proc->pid,
                          (int)backend->proc->pid);
             }

@@ -188,7 +188,8 @@ static int fault_of(enum sim_call call)
         sim.calls[sim.n_calls - 1] = call;
     }
     if (sim.plan.kill_at == sim.n_calls && !sim_in_thread()) {
-        sim_trace("the broker is killed at its call %llu, %s()", (unsigned long long)sim.n_calls, call_names[call]);
+        sim_trace("%s at call %llu, %s()", sim.plan.is_power_cut ? "the power is cut" : "the broker is killed",
+                  (unsigned long long)sim.n_calls, call_names[call]);
         k_proc_signal(sim.broker, SIGKILL);
     }
     if (sim.plan.fault_at == sim.n_calls) {
@@ -273,10 +274,14 @@ long sim_leave(enum sim_call call, long result, const char *what, long argument)
 struct sim_actor *sim_add_actor(const char *name, struct sim_proc *proc, void (*step)(struct sim_actor *), void *data)
 {
     struct sim_actor *actor;
+    int slot = 0;
 
-    if (sim.n_actors == SIM_ACTORS) {
+    while (slot < sim.n_actors && !sim.actors[slot]->is_done && sim.actors[slot]->proc->is_alive) {
+        slot++;
+    }
+    if (slot == SIM_ACTORS) {
         sim_fail("too many actors");
-        return NULL;
+        slot--;
     }
     actor = sim_new(sizeof(*actor));
     *actor = (struct sim_actor){.name = name, .proc = proc, .step = step, .data = data, .wait_fd = -1};
@@ -284,7 +289,8 @@ struct sim_actor *sim_add_actor(const char *name, struct sim_proc *proc, void (*
     if (!proc->actor) {
         proc->actor = actor;
     }
-    sim.actors[sim.n_actors++] = actor;
+    sim.actors[slot] = actor;
+    sim.n_actors += slot == sim.n_actors;
     return actor;
 }
 
@@ -349,6 +355,11 @@ bool sim_run_one(void)
 
 static uint64_t next_moment(uint64_t deadline_nsec)
 {
+    uint64_t next = sim_threads_next();
+
+    if (next < deadline_nsec) {
+        deadline_nsec = next;
+    }
     for (int i = 0; i < sim.n_actors; i++) {
         const struct sim_actor *actor = sim.actors[i];
 

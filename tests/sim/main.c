@@ -31,7 +31,7 @@ struct sweep_entry {
     enum scenario scenario;
     uint64_t at;
     int error;
-    bool is_for_ever;
+    bool is_for_ever, is_kill, is_cut;
 };
 
 static struct sweep_entry *sweep;
@@ -88,6 +88,17 @@ static void plan_allocations(void)
     }
 }
 
+static void plan_crashes(void)
+{
+    for (int scenario = 0; scenario < SCENARIO_COUNT; scenario++) {
+        measure((enum scenario)scenario);
+        for (uint64_t at = 1; at <= sim.n_calls; at++) {
+            add((struct sweep_entry){.scenario = (enum scenario)scenario, .at = at, .is_kill = true});
+            add((struct sweep_entry){.scenario = (enum scenario)scenario, .at = at, .is_kill = true, .is_cut = true});
+        }
+    }
+}
+
 static bool next_in_sweep(uint64_t index, struct run *ret)
 {
     const struct sweep_entry *entry = &sweep[index];
@@ -96,7 +107,10 @@ static bool next_in_sweep(uint64_t index, struct run *ret)
         return false;
     }
     *ret = calm(entry->scenario);
-    if (entry->error) {
+    if (entry->is_kill) {
+        ret->plan.kill_at = entry->at;
+        ret->plan.is_power_cut = entry->is_cut;
+    } else if (entry->error) {
         ret->plan.fault_at = entry->at;
         ret->plan.fault_errno = entry->error;
     } else {
@@ -154,7 +168,7 @@ static uint64_t number(const char *text)
 
 int main(int argc, char **argv)
 {
-    bool sweeps_errnos = false, sweeps_memory = false;
+    bool sweeps_errnos = false, sweeps_memory = false, sweeps_crashes = false;
 
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -165,6 +179,10 @@ int main(int argc, char **argv)
             sweeps_errnos = true;
         } else if (!strcmp(name, "--alloc-sweep")) {
             sweeps_memory = true;
+        } else if (!strcmp(name, "--crash-sweep")) {
+            sweeps_crashes = true;
+        } else if (!strcmp(name, "--power-cut")) {
+            single.plan.is_power_cut = true;
         } else if (!strcmp(name, "--calm")) {
             single.is_calm = true;
         } else if (!strcmp(name, "--memory-for-ever")) {
@@ -185,14 +203,17 @@ int main(int argc, char **argv)
                 single.plan.fault_errno = (int)n;
             } else if (!strcmp(name, "--memory-at")) {
                 single.plan.memory_at = n;
+            } else if (!strcmp(name, "--kill-at")) {
+                single.plan.kill_at = n;
             } else {
                 fprintf(stderr, "rpb-sim: what is %s?\n", name);
                 return 2;
             }
         } else {
-            fprintf(stderr, "usage: rpb-sim [--count N] [--seed S] [--trace] [--errno-sweep] [--alloc-sweep]\n"
-                            "       rpb-sim --calm --scenario N [--seed S] [--fault-at N --errno E] [--memory-at N "
-                            "[--memory-for-ever]] [--trace]\n");
+            fprintf(stderr,
+                    "usage: rpb-sim [--count N] [--seed S] [--trace] [--errno-sweep] [--alloc-sweep] [--crash-sweep]\n"
+                    "       rpb-sim --calm --scenario N [--seed S] [--fault-at N --errno E] [--memory-at N "
+                    "[--memory-for-ever]] [--kill-at N [--power-cut]] [--trace]\n");
             return 2;
         }
     }
@@ -210,7 +231,12 @@ int main(int argc, char **argv)
         plan_allocations();
         make_runs("allocation sweep", next_in_sweep);
     }
-    if (count && (has_seed || !(sweeps_errnos || sweeps_memory))) {
+    n_sweep = 0;
+    if (sweeps_crashes) {
+        plan_crashes();
+        make_runs("crash sweep", next_in_sweep);
+    }
+    if (count && (has_seed || !(sweeps_errnos || sweeps_memory || sweeps_crashes))) {
         make_runs("seeds", next_seed);
     }
     printf("%llu passed, %llu failed\n", (unsigned long long)(total_done - total_failed),

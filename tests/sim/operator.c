@@ -162,6 +162,22 @@ static void start_clients(struct world *world, bool is_calm)
     }
 }
 
+void world_cut_power(struct world *world)
+{
+    struct sim_proc *before = sim.current;
+
+    world->has_power_cut = true;
+    for (int i = 0; i < sim.n_procs; i++) {
+        if (sim.procs[i] != world->operator->proc) {
+            k_proc_exit(sim.procs[i], CLD_KILLED, SIGKILL);
+        }
+    }
+    k_power_cut();
+    sim.current = world->operator->proc;
+    make_disk(world); /* what does not survive a boot anyway, and what was installed long ago */
+    sim.current = before;
+}
+
 void world_init(struct world *world, enum scenario scenario, bool is_calm)
 {
     *world = (struct world){.scenario = scenario};
@@ -209,19 +225,83 @@ static bool are_clients_done(const struct world *world)
     return true;
 }
 
+/* Some editors empty a file first and fill it later. */
+static void begin_edit(struct world *world, int service)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), DEFINITIONS "/%s.txtpb", world_services[service]);
+    put_text(path, "", 0600);
+    world->is_half_written = true;
+    world->half_written = service;
+    sim_trace("the definition of %s is emptied", world_services[service]);
+}
+
+static void end_edit(struct world *world)
+{
+    if (world->is_half_written) {
+        world->is_half_written = false;
+        world_write_definition(world, world->half_written, false);
+        sim_trace("and filled again");
+    }
+}
+
 static void edit(struct world *world)
 {
     int service = (int)sim_below(WORLD_SERVICES);
 
+    if (sim_chance(1, 4)) {
+        world->n_edits[service]++;
+        begin_edit(world, service);
+        return;
+    }
     world->n_edits[service]++;
     world_write_definition(world, service, sim_chance(1, 2));
     sim_trace("the definition of %s is edited (%u)", world_services[service], world->n_edits[service]);
+}
+
+/* Another build of the same program: another key. */
+static void replace_program(int service)
+{
+    char path[64], text[128], temporary[80];
+
+    snprintf(path, sizeof(path), "/opt/%s/backend", world_services[service]);
+    snprintf(temporary, sizeof(temporary), "%s.new", path);
+    snprintf(text, sizeof(text), "another program of %s: %llu", world_services[service],
+             (unsigned long long)sim_random());
+    put_text(temporary, text, 0755);
+    (void)k_renameat(AT_FDCWD, temporary, AT_FDCWD, path);
+    sim_trace("the program of %s is another one", world_services[service]);
+}
+
+static void do_mischief(struct world *world)
+{
+    switch (sim_below(8)) {
+    case 0:
+        (void)k_unlinkat(AT_FDCWD, world->socket_path, 0);
+        sim_trace("somebody removes the socket");
+        break;
+    case 1:
+        if (sim.broker) {
+            k_proc_signal(sim.broker, SIGHUP);
+        }
+        break;
+    case 2:
+        replace_program((int)sim_below(WORLD_SERVICES));
+        break;
+    default:
+        break;
+    }
 }
 
 static void interfere(struct world *world)
 {
     struct sim_backend *victim = world->n_backends ? world->backends[sim_below((uint64_t)world->n_backends)] : NULL;
 
+    end_edit(world);
+    if (sim.plan.preempt_rate > 0) {
+        do_mischief(world);
+    }
     switch (world->scenario) {
     case SCENARIO_EDIT:
         edit(world);
@@ -253,6 +333,7 @@ static void terminate(struct world *world)
 /* Whatever was written, the canary's definition is a good one. */
 static void begin_canary(struct world *world)
 {
+    world->is_half_written = false;
     sim.is_faulty = false;
     if (world->n_edits[0] % 2) {
         world->n_edits[0]++;
@@ -277,10 +358,13 @@ static void watch_canary(struct world *world)
         world->step = STEP_REST;
         world->rest_nsec = sim.now_nsec + 7 * SEC;
         sim_wake_at(world->operator, world->rest_nsec);
-    } else if (sim.now_nsec > world->canary_deadline_nsec || ++world->canary_tries > 20) {
+    } else if (sim.now_nsec > world->canary_deadline_nsec || ++world->canary_tries > 100) {
         sim_fail("the next client is not served: %s", client_result_text(canary));
         terminate(world);
     } else {
+        if (canary->result == CLIENT_UNREACHABLE && world->canary_tries % 10 == 9 && sim.broker) {
+            k_proc_signal(sim.broker, SIGHUP); /* as the broker's log asks for, where it could not watch the socket */
+        }
         world->canary = NULL;
         sim_wake_at(world->operator, sim.now_nsec + pause_nsec);
     }
@@ -300,9 +384,7 @@ static void watch_clients(struct world *world)
         terminate(world);
         return;
     }
-    if (sim.is_faulty || sim.plan.fault_rate == 0) {
-        interfere(world);
-    }
+    interfere(world);
     sim_wake_at(world->operator, sim.now_nsec + 5 * MSEC + sim_below(200 * MSEC));
 }
 

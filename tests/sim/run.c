@@ -69,7 +69,15 @@ static void new_broker(void)
     k_file_release(sim.broker->fds[2].file);
     sim.broker->fds[2].file = log;
     log->n_refs++;
+    if (sim.plan.nofile) {
+        sim.broker->nofile = (struct rlimit){.rlim_cur = sim.plan.nofile, .rlim_max = sim.plan.nofile};
+    }
     count_broker_fds = k_count_fds(sim.broker);
+}
+
+static bool no_threads(void *argument)
+{
+    return sim_threads_alive() == 0;
 }
 
 static bool nothing(void *argument)
@@ -110,8 +118,8 @@ static bool run_broker(struct world *world)
     sim_trace("daemon_run() = %d%s%s", r, *text ? ": " : "", text);
     sim.current = NULL;
     sim.is_faulty = false;
-    while (sim_threads_alive() && sim_run_one()) {
-    }
+    world->operator->is_done = world->operator->is_done || world->term_nsec; /* what it waited for */
+    (void)sim_block(no_threads, NULL, sim.now_nsec + 60 * SEC); /* jobs that were given up come back one day */
     check_after_end(world, r != 0, count_broker_fds);
     k_proc_exit(sim.broker, CLD_EXITED, r != 0);
     return true;
@@ -143,6 +151,7 @@ const char *run_one(const struct run *run)
     sim_reset(run->seed, &run->plan);
     world_init(&world, run->scenario, run->is_calm);
     sim.is_faulty = true;
+    sim.n_faults = run->plan.nofile != 0; /* too few descriptors is a fault that stays */
     has_ended = run_broker(&world);
     for (int restarts = 0; !*sim.failure && (!has_ended || !world.term_nsec); restarts++) {
         /* killed, or it could not start: the next one must */
@@ -151,10 +160,12 @@ const char *run_one(const struct run *run)
             break;
         }
         settle(&world);
+        if (run->plan.is_power_cut && !world.has_power_cut) {
+            world_cut_power(&world);
+        }
         if (world.term_nsec) {
             break;
         }
-        world.was_restarted = true;
         sim.is_faulty = false;
         sim.plan.memory_for_ever = false;
         sim.n_faults++; /* not the run of an undisturbed broker any more */
@@ -181,8 +192,11 @@ void run_draw(uint64_t seed, struct run *ret)
         plan->fault_rate = (uint32_t)(32 << sim_below(6));
         plan->memory_rate = sim_chance(1, 2) ? (uint32_t)(64 << sim_below(5)) : 0;
     }
+    plan->slow_rate = sim_chance(1, 4) ? (uint32_t)(64 << sim_below(4)) : 0;
+    plan->nofile = sim_chance(1, 8) ? 22 + sim_below(16) : 0;
     if (sim_chance(1, 16)) {
         plan->kill_at = 1 + sim_below(400);
+        plan->is_power_cut = sim_chance(1, 2);
     }
 }
 
@@ -200,10 +214,12 @@ static void print_failure(const struct run *run, const char *what)
 {
     printf("FAILED seed %llu scenario %d: %s\n", (unsigned long long)run->seed, run->scenario, what);
     if (run->is_calm) {
-        printf("    replay: --calm --scenario %d --seed %llu --fault-at %llu --errno %d --memory-at %llu%s --trace\n",
+        printf("    replay: --calm --scenario %d --seed %llu --fault-at %llu --errno %d --memory-at %llu%s --kill-at "
+               "%llu%s --trace\n",
                run->scenario, (unsigned long long)run->seed, (unsigned long long)run->plan.fault_at,
                run->plan.fault_errno, (unsigned long long)run->plan.memory_at,
-               run->plan.memory_for_ever ? " --memory-for-ever" : "");
+               run->plan.memory_for_ever ? " --memory-for-ever" : "", (unsigned long long)run->plan.kill_at,
+               run->plan.is_power_cut ? " --power-cut" : "");
     } else {
         printf("    replay: --seed %llu --trace\n", (unsigned long long)run->seed);
     }

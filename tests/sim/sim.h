@@ -26,8 +26,8 @@
 #define NEVER UINT64_MAX
 
 enum {
-    SIM_FDS = 256,  /* descriptors of a process */
-    SIM_PROCS = 64, /* in one run */
+    SIM_FDS = 256,   /* descriptors of a process */
+    SIM_PROCS = 256, /* in one run */
     SIM_ACTORS = 48,
     SIM_THREADS = 16,
     SIM_UID = 1000,
@@ -202,8 +202,11 @@ struct sim_plan {
     uint32_t n_faults_max;
     uint32_t preempt_rate; /* in 1024: others run before a call */
     uint32_t short_rate;   /* in 1024: a read or write gets through in part */
+    uint32_t slow_rate;    /* in 1024: a job of the worker rests for up to 12 s at a call */
     uint32_t delay_rate;   /* in 1024: others run although the broker could */
     size_t socket_buffer;  /* bytes towards who dialled, 0: 16384 */
+    rlim_t nofile;         /* descriptors of the broker, 0: SIM_FDS */
+    bool is_power_cut;     /* with kill_at: the disk loses what was not synced */
     bool is_log_full;      /* standard error takes nothing */
 };
 
@@ -275,6 +278,7 @@ bool sim_in_thread(void);
 void sim_thread_yield(void);
 int sim_threads_runnable(int *ret_indices);
 void sim_thread_run(int index);
+uint64_t sim_threads_next(void); /* when one that rests can run; NEVER */
 int sim_threads_alive(void);
 void sim_threads_forget(void);
 

@@ -120,6 +120,9 @@ void sim_thread_run(int index)
 
 void sim_thread_yield(void)
 {
+    if (sim_chance(sim.plan.slow_rate, 1024)) {
+        threads[running].hold_until_nsec = sim.now_nsec + sim_below(12 * SEC);
+    }
     to_main();
 }
 
@@ -128,11 +131,24 @@ int sim_threads_runnable(int *ret_indices)
     int n = 0;
 
     for (int i = 0; i < SIM_THREADS; i++) {
-        if (threads[i].state == THREAD_READY) {
+        if (threads[i].state == THREAD_READY && threads[i].hold_until_nsec <= sim.now_nsec) {
             ret_indices[n++] = i;
         }
     }
     return n;
+}
+
+uint64_t sim_threads_next(void)
+{
+    uint64_t next = NEVER;
+
+    for (int i = 0; i < SIM_THREADS; i++) {
+        if (threads[i].state == THREAD_READY && threads[i].hold_until_nsec > sim.now_nsec &&
+            threads[i].hold_until_nsec < next) {
+            next = threads[i].hold_until_nsec;
+        }
+    }
+    return next;
 }
 
 int sim_threads_alive(void)

@@ -113,7 +113,8 @@ struct world {
     struct sim_client *canary;
     uint32_t canary_tries;
     uint64_t term_nsec; /* when SIGTERM was sent; 0: not yet */
-    bool was_restarted, has_power_cut;
+    bool has_power_cut, is_half_written;
+    int half_written;
     uint64_t canary_deadline_nsec, rest_nsec;
 };
 
@@ -133,6 +134,8 @@ const char *client_result_text(const struct sim_client *client);
 
 /* operator.c: the thread of events of a run. */
 void operator_step(struct sim_actor *actor);
+/* After the death of everybody: the disk keeps what was synced, or more. */
+void world_cut_power(struct world *world);
 void world_write_definition(struct world *world, int service, bool is_atomic);
 
 /* check.c: what must hold. */
