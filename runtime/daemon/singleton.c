@@ -27,10 +27,9 @@
 #include "base/private_dir.h"
 #include "base/sys.h"
 
-enum { LOCK_RETRY_MSEC = 10, LOCK_NAME_SIZE = SINGLETON_PATH_SIZE + 5 };
+enum { LOCK_RETRY_MSEC = 10, LOCK_NAME_SIZE = ENDPOINT_PATH_SIZE + 5 };
 
 #define PATIENCE_DEFAULT_NSEC NSEC_PER_SEC
-#define SOCKET_PATH_MAX (SINGLETON_PATH_SIZE - 1u)
 
 static int fail(char ret_text[SINGLETON_TEXT_MAX], int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -54,9 +53,9 @@ static int set_path(struct singleton *singleton, const char *path, char ret_text
     if (!slash || !slash[1]) {
         return fail(ret_text, SINGLETON_E_PATH, "socket path \"%s\" must name a file in a directory", path);
     }
-    if (strlen(path) > SOCKET_PATH_MAX) {
+    if (strlen(path) > ENDPOINT_PATH_MAX) {
         return fail(ret_text, SINGLETON_E_PATH, "socket path \"%s\" is %zu bytes long, Linux takes at most %u", path,
-                    strlen(path), SOCKET_PATH_MAX);
+                    strlen(path), ENDPOINT_PATH_MAX);
     }
     strcpy(singleton->path, path);
     singleton->name = singleton->path + (slash - path) + 1;

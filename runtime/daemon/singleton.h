@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "service/endpoint.h"
 
 enum {
     SINGLETON_E_BUSY = 1,  /* another broker holds the lock or answers on the socket */
@@ -20,16 +21,16 @@ enum {
     SINGLETON_E_FAILED,    /* a system call failed */
 };
 
-enum { SINGLETON_TEXT_MAX = 1024, SINGLETON_PATH_SIZE = 108 /* of a socket's path, with the NUL */ };
+enum { SINGLETON_TEXT_MAX = 1024 };
 
 /* Zeroed memory is none; singleton_deinit() accepts it. */
 struct singleton {
-    bool is_open;                   /* the members below mean something */
-    int dir_fd;                     /* of the socket's directory */
-    int lock_fd;                    /* held for life */
-    int socket_fd;                  /* listening */
-    char path[SINGLETON_PATH_SIZE]; /* as given */
-    const char *name;               /* its last component, in `path` */
+    bool is_open;                  /* the members below mean something */
+    int dir_fd;                    /* of the socket's directory */
+    int lock_fd;                   /* held for life */
+    int socket_fd;                 /* listening */
+    char path[ENDPOINT_PATH_SIZE]; /* as given */
+    const char *name;              /* its last component, in `path` */
     bool is_bound;
     dev_t dev; /* of the socket that we bound */
     ino_t ino;

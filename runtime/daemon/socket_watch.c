@@ -54,7 +54,7 @@ static void stop_watching(struct socket_watch *watch)
 
 static int add_watches(const struct singleton *singleton, int fd)
 {
-    char directory[SINGLETON_PATH_SIZE];
+    char directory[ENDPOINT_PATH_SIZE];
     int size = (int)(singleton->name - singleton->path); /* with the slash behind it */
     int r;
 

@@ -282,6 +282,8 @@ static void test_file_systems(void)
 {
     const char *dir = check_tmpdir(), *name = NULL;
     int fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    static const uint32_t unfit[] = {0x6969, 0x517B,     0xFF534D42, 0xFE534D42, 0x5346414F, 0x73757245,
+                                     0x564C, 0x01021997, 0x00C36400, 0x0BD00BD0, 0x4D44,     0x2011BAB0};
     enum fs_kind kind = FS_UNFIT;
 
     check_int(fs_kind_of(0x6969, &name), FS_UNFIT);
@@ -289,6 +291,9 @@ static void test_file_systems(void)
     check_int(fs_kind_of((uint64_t)(int64_t)(int32_t)0xFF534D42, &name),
               FS_UNFIT); /* sign-extended, as f_type may be */
     check_str(name, "cifs");
+    for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+        check_int(fs_kind_of(unfit[i], &name), FS_UNFIT);
+    }
     check_int(fs_kind_of(0x65735546, &name), FS_DOUBTFUL);
     check_int(fs_kind_of(0x01021994, &name), FS_LOCAL); /* tmpfs */
     check_str(name, "local");
