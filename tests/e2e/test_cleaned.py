@@ -2,6 +2,7 @@
 """Somebody cleans the run-time directory while the broker lives (a cleaner of temporary files, a hand that slipped)."""
 import os
 import shutil
+import signal
 import stat
 
 import harness
@@ -30,6 +31,10 @@ class Cleaned(harness.Case):
         self.comes_back(broker, 2)
         os.rename(self.box.broker_dir, self.box.broker_dir + ".moved")
         self.comes_back(broker, 3)
+        upper = os.path.dirname(self.box.broker_dir)
+        os.rename(upper, upper + ".moved")  # not watched: SIGHUP has it looked at
+        broker.process.send_signal(signal.SIGHUP)
+        self.comes_back(broker, 4)
         harness.wait_fds_back(broker, fds)
         second = self.box.daemon("serve", socket=self.path)
         self.assertEqual(second.wait(), 1)
