@@ -127,13 +127,16 @@ static struct definition good(void)
 {
     static const char *const versions[] = {"1.0.0", "1.2.3-rc.1"};
 
-    return (struct definition){.service_name = "zccache",
-                               .binary_path = "/usr/bin/zccache",
-                               .explicit_instance = "",
-                               .per_version_binary_dir = "/usr",
-                               .min_version = "1.0.0",
-                               .version_allow_list = versions,
-                               .n_version_allow_list = 2};
+    struct definition definition = {.version_allow_list = versions, .n_version_allow_list = 2};
+
+#define SET_EMPTY(number, name) definition.name = "";
+    DEFINITION_STRINGS(SET_EMPTY)
+#undef SET_EMPTY
+    definition.service_name = "zccache";
+    definition.binary_path = "/usr/bin/zccache";
+    definition.per_version_binary_dir = "/usr";
+    definition.min_version = "1.0.0";
+    return definition;
 }
 
 static void check_broken(const struct definition *definition, const char *wanted, enum definition_fault fault,
