@@ -131,7 +131,6 @@ static int note_connect(struct rpb_client *client, int r)
     if (r) {
         return fail_for_good(client, r);
     }
-    client_failure_init(&client->fatal); /* a refusal that was overcome */
     client_calls_connect(&client->calls, client_connect_take_fd(&client->connect));
     client->state = CLIENT_STATE_CONNECTED;
     return RPB_CLIENT_OK;
