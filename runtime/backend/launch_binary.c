@@ -3,8 +3,8 @@
 /*
  * What the launch machine has ready before the fork: the endpoint's path, the file that will be run, the socket. The
  * file is looked at on the worker, in a job with memory of its own: a launch that ends takes the job back or leaves it
- * to free itself. A socket is unlinked only if it is one that we bound, or one that our own child was seen to listen
- * on.
+ * to free itself. A socket is unlinked only if it is one that we bound, one that our own child was seen to listen on,
+ * or one that nobody listens on any more.
  */
 
 #include "backend/launch.h"
@@ -179,13 +179,18 @@ void launch_close_listener(struct launch *launch)
     launch->listener_fd = close_fd(launch->listener_fd);
 }
 
-/* Only what we bound, or what our own child was seen to listen on (decision 12a). */
+/*
+ * What we bound, or what our own child was seen to listen on (decision 12a); and what a child that bound for itself and
+ * died before anybody looked has left at the path that was made for it alone.
+ */
 void launch_unlink_socket(struct launch *launch)
 {
+    const char *path = launch->endpoint.path;
+
     if (!launch->endpoint.is_held) {
         return;
     }
-    if (!socket_unlink_if(launch->endpoint.path, &launch->bound)) {
-        socket_unlink_if(launch->endpoint.path, &launch->prober.proven);
+    if (!socket_unlink_if(path, &launch->bound) && !socket_unlink_if(path, &launch->prober.proven)) {
+        socket_unlink_deserted(path);
     }
 }

@@ -3,8 +3,9 @@
 /*
  * Buckets by instance, service and version; the exact look-up compares the hash too. Each entry owns its process
  * handle, its reserved endpoint and the identity of its socket. When the pidfd says that the process has exited, the
- * entry leaves the table first, then its socket is unlinked if it is still the one that was proven, then the owner is
- * told, then it is freed: so nobody can find an entry that is on its way out. It never stops a process.
+ * entry leaves the table first; then its socket is unlinked if it is still the one that was proven, or if nobody
+ * listens there any more; then the owner is told; then it is freed. So nobody can find an entry that is on its way out.
+ * It never stops a process.
  */
 
 #include "backend/registry.h"
@@ -13,7 +14,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -48,6 +51,35 @@ bool socket_unlink_if(const char *path, const struct socket_identity *known)
         return false;
     }
     return sys_unlinkat(AT_FDCWD, path, 0) >= 0;
+}
+
+/* A refused connection is the kernel's word that the last listener is gone. */
+static bool is_deserted(const char *path)
+{
+    _cleanup_close_ int fd = -1;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(path);
+
+    if (size >= sizeof(address.sun_path)) {
+        return false;
+    }
+    memcpy(address.sun_path, path, size + 1);
+    fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && sys_connect(fd, (const struct sockaddr *)&address, sizeof(address)) == -ECONNREFUSED;
+}
+
+bool socket_unlink_deserted(const char *path)
+{
+    struct socket_identity known;
+    struct stat st;
+
+    if (socket_identity_get(path, &known) < 0 || !is_deserted(path)) {
+        return false;
+    }
+    if (sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != sys_geteuid()) {
+        return false;
+    }
+    return socket_unlink_if(path, &known);
 }
 
 void registry_init(struct registry *registry, struct loop *loop, nsec_t stable_after_nsec)
@@ -150,7 +182,9 @@ static void on_exited(void *owner, const siginfo_t *info)
     struct registry *registry = backend->registry;
 
     registry_remove(backend);
-    socket_unlink_if(backend_path(backend), &backend->socket);
+    if (!socket_unlink_if(backend_path(backend), &backend->socket) && !backend->is_external) {
+        socket_unlink_deserted(backend_path(backend)); /* it has bound anew since it was proven */
+    }
     if (registry->gone) {
         registry->gone(registry->owner, backend, info);
     }

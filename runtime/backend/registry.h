@@ -95,3 +95,6 @@ bool socket_identity_equal(const struct socket_identity *a, const struct socket_
 
 /* Unlinks the socket at @path if it is @known, and nothing else. Returns true when it did. */
 bool socket_unlink_if(const char *path, const struct socket_identity *known);
+
+/* Unlinks the socket at @path if it is the user's own and nobody listens on it any more. Returns true when it did. */
+bool socket_unlink_deserted(const char *path);

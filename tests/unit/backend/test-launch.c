@@ -898,6 +898,38 @@ static void test_exit_removes_only_its_own_socket(void)
     scene_deinit(&scene);
 }
 
+/* A backend that binds for itself and is not what it should be, or dies at once, leaves no socket: scene_deinit(). */
+static void test_failed_self_binders_leave_no_socket(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char conf[512], gate[256];
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "wrong", "mode=selfbind\nwrong=pid\n");
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check_int(asked.answer.code, ERROR_CODE(BACKEND_SPAWN_FAILED));
+    definition_unref(definition);
+    scene_touch(&scene, "gate", gate);
+    snprintf(conf, sizeof(conf), "mode=selfbind\nexit_file=%s\ncode=1\nleave_socket=1\n", gate);
+    definition = scene_install(&scene, "dying", conf);
+    for (int i = 0; i < 8; i++) {
+        char version[32];
+
+        snprintf(version, sizeof(version), "1.0.%d", i);
+        scene_ask(&scene, definition, version, &asked);
+        scene_run_until_answered(&scene, &asked);
+        scene_run_until_quiet(&scene);
+    }
+    definition_unref(definition);
+    scene_run_until_live(&scene, 0);
+    check_int(scene_count_sockets(&scene), 0);
+    scene_deinit(&scene);
+}
+
 static void test_many_failures_leave_nothing(void)
 {
     struct scene scene;
@@ -1042,6 +1074,7 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"deinit in mid-launch leaves nothing", test_discarded_in_mid_launch},
               {"a new build is another backend", test_new_build_is_another_backend},
               {"an exit unlinks its own socket only", test_exit_removes_only_its_own_socket},
+              {"self-binders that fail leave no socket", test_failed_self_binders_leave_no_socket},
               {"many failures leave nothing", test_many_failures_leave_nothing},
               {"a killed process that does not die is reaped later", test_orphans_are_reaped},
               {"a directory that was cleaned away is made again", test_cleaned_directory_is_made_again},

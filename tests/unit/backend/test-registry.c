@@ -203,6 +203,33 @@ static void test_key_parts(void)
     check(backend_key_compare(&same, &key) < 0);
 }
 
+/* A socket that somebody listens on stays, and so does everything that is no socket. */
+static void test_deserted_sockets(void)
+{
+    struct socket_identity identity;
+    char path[108];
+    struct stat st;
+    int fd, other;
+
+    check_fatal(snprintf(path, sizeof(path), "%s/x", check_tmpdir()) < (int)sizeof(path));
+    check(!socket_unlink_deserted(path));
+    check_int(launcher_bind(path, &fd, &identity), 0);
+    check(!socket_unlink_deserted(path));
+    other = dup(fd);
+    close(fd);
+    check(!socket_unlink_deserted(path));
+    close(other);
+    check(socket_unlink_deserted(path));
+    check(lstat(path, &st) < 0);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    check(fd >= 0);
+    close(fd);
+    check(!socket_unlink_deserted(path));
+    check_int(lstat(path, &st), 0);
+    check_int(unlink(path), 0);
+}
+
 CHECK_PROGRAM("backend/registry", {"four parts make a key", test_keys},
               {"an exit removes, reaps, unlinks and releases", test_exit},
-              {"deinit stops nobody", test_deinit_stops_nobody}, {"parts of a key", test_key_parts})
+              {"deinit stops nobody", test_deinit_stops_nobody}, {"parts of a key", test_key_parts},
+              {"only deserted sockets are unlinked", test_deserted_sockets})
