@@ -300,7 +300,7 @@ static void test_slow_launch_delays_nobody(void)
 static void test_limit_of_a_service(void)
 {
     struct scene scene;
-    struct asked asked;
+    struct asked asked, launching;
     struct definition *definition;
     struct backend *backend;
     struct backend_key key;
@@ -308,8 +308,8 @@ static void test_limit_of_a_service(void)
 
     scene_init(&scene);
     scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
-    for (int i = 0; i < BACKENDS_PER_SERVICE_MAX; i++) {
+    definition = scene_install(&scene, "svc", "mode=never\n");
+    for (int i = 0; i < BACKENDS_PER_SERVICE_MAX - 1; i++) {
         char version[32];
         pid_t pid = fork();
 
@@ -323,10 +323,13 @@ static void test_limit_of_a_service(void)
         backend->pid = pid;
         check_int(registry_insert(&scene.backends.registry, backend, sys_pidfd_open(pid, 0)), 0);
     }
-    scene_ask(&scene, definition, "1.0.0", &asked);
-    scene_run_until_answered(&scene, &asked);
+    scene_ask(&scene, definition, "1.0.0", &launching); /* the last place */
+    scene_run_until(&scene, has_launch, NULL);
+    scene_ask(&scene, definition, "2.0.0", &asked);
+    check_int(asked.r, 0);
     check_refused(&asked, ERROR_CODE(RATE_LIMITED), 1000, "backend limit reached");
-    backend_key_make(SLICE("shared"), SLICE("svc"), SLICE("1.0.0"), NULL, &key);
+    backend_key_make(SLICE("shared"), SLICE("svc"), SLICE("2.0.0"), LIST_FIRST(&scene.backends.launches)->key.exe_hash,
+                     &key);
     spawn_budget_snapshot(&scene.backends.budget, &key, loop_now(&scene.loop), &row);
     check_int(row.attempts_used, 0);
     definition_unref(definition);
@@ -581,6 +584,7 @@ static void test_binary_that_stays_busy(void)
     struct scene scene;
     struct definition *definition;
     char path[600];
+    nsec_t begun;
     int fd;
 
     scene_init(&scene);
@@ -588,7 +592,9 @@ static void test_binary_that_stays_busy(void)
     definition = scene_install(&scene, "svc", "");
     snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
     fd = open(path, O_WRONLY | O_CLOEXEC);
+    begun = loop_now(&scene.loop);
     check_failed(&scene, definition, "backend spawn failed: backend daemon spawn failed: Text file busy (os error 26)");
+    check(loop_now(&scene.loop) - begun >= (1 + 4 + 16 + 64 + 256) * NSEC_PER_MSEC);
     close(fd);
     definition_unref(definition);
     scene_deinit(&scene);
