@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# The small programs of tests/interop: our encoder as a filter, our client library as a command.
+# The small programs of tests/interop: our encoder as a filter, our client library as a command, our backend library as a backend.
 
-INTEROP_BIN := $(BUILD)/tests/interop/recode $(BUILD)/tests/interop/our-client
+INTEROP_BIN := $(BUILD)/tests/interop/recode $(BUILD)/tests/interop/our-client $(BUILD)/tests/interop/our-backend
 
 .PHONY: interop-tools
 interop-tools: $(INTEROP_BIN)
@@ -12,7 +12,7 @@ $(BUILD)/tests/interop/recode: $(BUILD)/obj/tests/interop/recode.o $(call archiv
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $< $(call group,$(filter %.a,$^)) $(PKG_LIBS)
 
-$(BUILD)/tests/interop/our-client: tests/interop/our-client.c $(BUILD)/librpb-client.a
+$(BUILD)/tests/interop/our-%: tests/interop/our-%.c $(BUILD)/librpb-%.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -Iruntime/lib/include $(CFLAGS_) $(WARN) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)

@@ -16,11 +16,12 @@ use std::process::exit;
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: their-client version
-       their-client connect|session|async BROKER SERVICE VERSION [self=V] [cached=PATH] [adopt=1] [keepalive=N] [LANE HEX]...
+       their-client connect|session|async BROKER SERVICE VERSION [self=V] [cached=PATH] [adopt=1] [keepalive=N] [repeat=N] [LANE HEX]...
        their-client range BROKER SERVICE VERSION MIN MAX
        their-client admin BROKER VERB [json]
        their-client probe|probe-async MANIFEST [LANE HEX]
        their-client frames|frames-async ENDPOINT [LANE HEX]...
+       their-client sidecar FILE
        their-client define DIRECTORY SERVICE PROGRAM PROGRAM-DIRECTORY MIN-VERSION
        their-client recode MESSAGE   (records of u32 length and bytes on stdin, likewise on stdout)";
 
@@ -50,23 +51,32 @@ fn exchanges(args: &[String]) -> Vec<(u32, Vec<u8>)> {
     args.chunks(2).map(|pair| (number(&pair[0]), unhex(&pair[1]))).collect()
 }
 
-fn request<'a>(args: &'a [String]) -> (ConnectBackendRequest<'a>, Vec<(u32, Vec<u8>)>) {
+/// What to connect to, how often, and what to say there.
+struct Plan<'a> {
+    request: ConnectBackendRequest<'a>,
+    repeat: u32,
+    frames: Vec<(u32, Vec<u8>)>,
+}
+
+fn plan(args: &[String]) -> Plan<'_> {
     if args.len() < 3 {
         usage();
     }
     let mut request = ConnectBackendRequest::new(&args[0], &args[1], &args[2], "");
+    let mut repeat = 1;
     let mut at = 3;
     while let Some((name, value)) = args.get(at).and_then(|arg| arg.split_once('=')) {
         match name {
             "self" => request.self_version = value,
             "cached" => request.cached_backend_endpoint = Some(value),
             "adopt" => request.adopt_handed_off_connection = value == "1",
+            "repeat" => repeat = number(value),
             "keepalive" => request.client_keepalive_secs = number(value).into(),
             _ => usage(),
         }
         at += 1;
     }
-    (request, exchanges(&args[at..]))
+    Plan { request, repeat, frames: exchanges(&args[at..]) }
 }
 
 fn show_route(route: BackendConnectionRoute, endpoint: &str, negotiated: Option<&pb::Negotiated>) {
@@ -82,14 +92,18 @@ fn show_reply(frame: &pb::Frame) {
 
 /// One exchange on a connected stream, with nothing of the library but the framing.
 fn exchange<S: Read + Write>(stream: &mut S, id: u64, lane: u32, payload: Vec<u8>) -> Fallible<()> {
-    let frame = pb::Frame { envelope_version: 1, payload_protocol: lane, payload, request_id: id, ..Default::default() };
+    let frame =
+        pb::Frame { envelope_version: 1, payload_protocol: lane, payload, request_id: id, ..Default::default() };
     write_frame(stream, &frame.encode_to_vec())?;
     show_reply(&pb::Frame::decode(read_frame(stream)?.as_slice())?);
     Ok(())
 }
 
 fn connect(args: &[String]) -> Fallible<()> {
-    let (request, frames) = request(args);
+    let Plan { request, repeat, frames } = plan(args);
+    for _ in 1..repeat {
+        connect_to_backend(request.clone())?;
+    }
     let BackendConnection { mut stream, endpoint, route, negotiated } = connect_to_backend(request)?;
     show_route(route, &endpoint, negotiated.as_ref());
     for (id, (lane, payload)) in (1..).zip(frames) {
@@ -185,12 +199,15 @@ fn recode(args: &[String]) -> Fallible<()> {
 mod session {
     use super::*;
     use running_process::broker::adopt::{AdoptError, BrokerSession};
-    use running_process::broker::backend_sdk::FrameClient;
+    use running_process::broker::backend_sdk::{try_read_daemon_identity_file, FrameClient};
     use running_process::broker::builders::ServiceDefinitionBuilder;
 
     /// Several frames through the session, then the bare socket taken out of it.
     pub fn session(args: &[String]) -> Fallible<()> {
-        let (request, frames) = request(args);
+        let Plan { request, repeat, frames } = plan(args);
+        for _ in 1..repeat {
+            BrokerSession::adopt(request.clone())?;
+        }
         let mut session = BrokerSession::adopt(request)?;
         show_route(session.route(), session.endpoint(), session.negotiated());
         for (lane, payload) in frames {
@@ -209,6 +226,18 @@ mod session {
             show_reply(&client.request(lane, payload)?);
         }
         println!("buffered={}\nnext={}", client.buffered_len(), client.next_request_id());
+        Ok(())
+    }
+
+    pub fn sidecar(args: &[String]) -> Fallible<()> {
+        let [file] = args else { usage() };
+        let daemon = try_read_daemon_identity_file(std::path::Path::new(file))?.ok_or("there is no such file")?;
+        println!("namespace={}\npath={}", daemon.ipc_endpoint.namespace_id, daemon.ipc_endpoint.path);
+        println!("idle_timeout_secs={:?}\nhash={}", daemon.idle_timeout_secs, hex(&daemon.exe_hash));
+        match BackendHandle::probe(&daemon.ipc_endpoint, &daemon) {
+            Some(handle) => println!("pid={}\nalive={}", handle.daemon_process.pid, handle.is_alive()),
+            None => println!("alive=nobody"),
+        }
         Ok(())
     }
 
@@ -250,7 +279,7 @@ mod asynchronous {
     }
 
     pub fn session(args: &[String]) -> Fallible<()> {
-        let (wanted, frames) = request(args);
+        let Plan { request: wanted, repeat, frames } = plan(args);
         let mut owned = OwnedConnectRequest::new(
             wanted.broker_endpoint,
             wanted.service_name,
@@ -261,6 +290,9 @@ mod asynchronous {
         owned.adopt_handed_off_connection = wanted.adopt_handed_off_connection;
         owned.client_keepalive_secs = wanted.client_keepalive_secs;
         run(async {
+            for _ in 1..repeat {
+                AsyncBrokerSession::adopt(owned.clone()).await?;
+            }
             let mut session = AsyncBrokerSession::adopt(owned).await?;
             show_route(session.route(), session.endpoint(), session.negotiated());
             for (lane, payload) in frames {
@@ -328,6 +360,8 @@ fn main() {
         "session" => session::session(args),
         #[cfg(feature = "session")]
         "frames" => session::frames(args),
+        #[cfg(feature = "session")]
+        "sidecar" => session::sidecar(args),
         #[cfg(feature = "session")]
         "define" => session::define(args),
         #[cfg(feature = "async")]
