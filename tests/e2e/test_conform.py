@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: MIT
+"""The backend of 30 lines in the hands of a real broker, and `conform`: what it says of good and of broken peers.
+
+The broken ones are written here, each good but for one thing, so that a rule must fail on the right line and only there.
+"""
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import harness
+from google.protobuf.message import DecodeError
+from harness import BUILD, LANE_PROBE, Conn, frame, pb, say_hello, wait_for
+
+BACKEND = os.path.join(BUILD, "tests/examples/backend-30-lines")
+LANE = 0xF001
+BACKEND_RULES, BROKER_RULES = 26, 23
+
+
+def conform(case, *args, **env):
+    """(exit status, {rule: (holds, notice, detail)}) of `conform --json`."""
+    done = case.box.run("conform", "--json", *args, env=case.box.env(**env))
+    if not done.stdout:
+        raise AssertionError("conform said nothing: exit %d, %s" % (done.returncode, done.stderr))
+    document = json.loads(done.stdout)
+    rules = {rule["rule"]: (rule["holds"], rule["notice"], rule["detail"]) for rule in document["rules"]}
+    held = sum(1 for rule in document["rules"] if rule["holds"])
+    case.assertEqual(document["rules_held"], held)
+    case.assertEqual(document["rules_failed"], len(document["rules"]) - held)
+    case.assertEqual(document["conforms"], held == len(rules))
+    case.assertEqual(done.returncode, 0 if document["conforms"] else 1)
+    case.assertEqual(done.stderr, "")
+    return done.returncode, rules
+
+
+def failed(rules):
+    return sorted(name for name, (holds, _, _) in rules.items() if not holds)
+
+
+def noticed(rules):
+    return sorted(name for name, (_, notice, _) in rules.items() if notice)
+
+
+def echo(path, payloads):
+    """Sends payloads on one connection, one after the other; each must come back."""
+    with Conn(path) as conn:
+        for number, payload in enumerate(payloads, 1):
+            conn.send(frame(payload, payload_protocol=LANE, request_id=number, traceparent="parent", tracestate="state"))
+            got = b""
+            while len(got) < 5 or len(got) < 5 + struct.unpack("<I", got[1:5])[0]:
+                piece = conn.sock.recv(65536)
+                if not piece:
+                    raise AssertionError("closed without an answer")
+                got += piece
+            answer = harness.parse_frame(got)
+            want = pb.Frame(envelope_version=1, kind=1, payload_protocol=LANE, payload=payload, request_id=number,
+                            traceparent="parent", tracestate="state")
+            if answer != want:
+                raise AssertionError("other answer: %r" % answer)
+
+
+class ThirtyLines(harness.Case):
+    def setUp(self):
+        super().setUp()
+        harness.need(BACKEND, "the example of the backend library")
+        self.program = self.box.service("toy", source=BACKEND, min_version="1.2.0")
+        self.broker = self.box.launch_mode()
+
+    def tearDown(self):
+        self.broker.stop()
+
+    def negotiate(self):
+        return self.assertNegotiated(say_hello(self.broker.socket, "toy", "1.2.0"), "1.2.0").backend_pipe
+
+    def test_is_launched_and_answers(self):
+        path = self.negotiate()
+        pids = self.box.backend_pids(self.program)
+        self.assertEqual(self.negotiate(), path)
+        self.assertEqual(self.box.backend_pids(self.program), pids)
+        identity = harness.probe(path)
+        self.assertEqual((identity.pid, identity.exe_path), (pids[0], self.program))
+        self.assertEqual((identity.ipc_endpoint.path, identity.ipc_endpoint.namespace_id), (path, "shared"))
+        self.assertFalse(identity.HasField("idle_timeout_secs"))
+        echo(path, [b"", b"hello", b"x" * 200000, b"again"])
+
+    def test_adopts_the_listener(self):
+        self.negotiate()
+        pid = self.box.backend_pids(self.program)[0]
+        listeners = [fd for fd, target in harness.proc_fds(pid).items() if target.startswith("socket:")]
+        self.assertIn(3, listeners)
+
+    def test_large_payload(self):
+        path = self.negotiate()
+        echo(path, [os.urandom(15 * 1024 * 1024)])
+
+    def test_ends_in_order_and_comes_again(self):
+        path = self.negotiate()
+        pid = self.box.backend_pids(self.program)[0]
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not harness.pid_alive(pid), "its end")
+        wait_for(lambda: not os.path.exists(path), "its socket removed")
+        again = self.negotiate()
+        self.assertNotEqual(self.box.backend_pids(self.program), [pid])
+        echo(again, [b"back"])
+
+    def test_conforms(self):
+        status, rules = conform(self, "toy", RUNNING_PROCESS_BROKER_V1_SOCKET=self.broker.socket)
+        self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
+        self.assertEqual(len(rules), BACKEND_RULES + 1)    # and that the broker leads to it
+        status, rules = conform(self, self.negotiate())
+        self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
+        self.assertEqual(len(rules), BACKEND_RULES)
+
+    def test_a_service_that_is_refused(self):
+        for args, detail in ((("nosuch",), "version 1.0.0 refused with code 2"),
+                             (("toy", "--version", "1.0.0"), "version 1.0.0 refused with code 8")):
+            status, rules = conform(self, *args, "--socket", self.broker.socket)
+            self.assertEqual((status, list(rules)), (1, ["negotiated"]))
+            self.assertIn(detail, rules["negotiated"][2])
+
+    def test_its_own_listener(self):
+        """Without a broker it binds the path that it is told, and two never share it."""
+        path = os.path.join(self.box.sockets, "own.sock")
+        env = {"RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE": path}
+        first = subprocess.Popen([BACKEND], env=self.box.env(**env))
+        wait_for(lambda: harness.is_listening(path), "a listener")
+        second = subprocess.run([BACKEND], env=self.box.env(**env), capture_output=True, text=True)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("cannot listen at " + path, second.stderr)
+        echo(path, [b"first"])
+        first.kill()
+        first.wait()
+        self.assertTrue(os.path.exists(path))
+        third = subprocess.Popen([BACKEND], env=self.box.env(**env))    # what a dead one left is replaced
+        wait_for(lambda: harness.is_listening(path), "a listener")
+        echo(path, [b"third"])
+        third.terminate()
+        self.assertEqual(third.wait(), 0)
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_listener_that_is_none(self):
+        path = os.path.join(self.box.sockets, "own.sock")
+        for number in ("77", "x", ""):
+            done = subprocess.run([BACKEND], capture_output=True, text=True, env=self.box.env(
+                RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE=path, RUNNING_PROCESS_BROKER_LISTENER_FD=number))
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertFalse(os.path.exists(path))
+
+
+class TestBackend(harness.Case):
+    """The backend that the other tests launch: good by default, and broken as it is told."""
+
+    def start(self, **config):
+        program = self.box.install_program("t", config=config)
+        path = os.path.join(self.box.sockets, "t.sock")
+        process = subprocess.Popen([program, path, "ns"], env=self.box.env())
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for(lambda: harness.is_listening(path), "a listener")
+        return path
+
+    def test_good(self):
+        status, rules = conform(self, self.start())
+        self.assertEqual((status, failed(rules)), (0, []))
+
+    def test_wrong_identity(self):
+        for wrong, rule in (("boot_id", "identity-boot"), ("exe_hash", "identity-executable"),
+                            ("exe_path", "identity-executable"), ("path", "identity-endpoint")):
+            with self.subTest(wrong=wrong):
+                path = self.start(wrong=wrong)
+                self.assertEqual(failed(conform(self, path)[1]), [rule])
+                self.remove()
+
+    def remove(self):
+        self.box.kill_backends()
+        try:
+            os.unlink(os.path.join(self.box.sockets, "t.sock"))
+        except FileNotFoundError:
+            pass
+
+    def test_silent_and_closing(self):
+        for mode, detail in (("closes", "closed without an answer"), ("garbage", "what came is no frame")):
+            with self.subTest(mode=mode):
+                path = self.start(mode=mode)
+                status, rules = conform(self, path)
+                self.assertEqual(status, 1)
+                self.assertIn(detail, rules["probe-in-time"][2])
+                self.assertTrue(rules["accepts"][0])
+                self.assertFalse(rules["idle-crowd"][0])
+                self.remove()
+
+
+class Model:
+    """A backend in Python with one thing wrong. Its hash is made up: Python's library has no BLAKE3."""
+
+    def __init__(self, path, defect=None):
+        self.path, self.defect = path, defect
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        with open("/proc/sys/kernel/random/boot_id") as text:
+            boot_id = text.read().strip()
+        self.identity = pb.DaemonProcess(
+            pid=os.getpid(), exe_path=os.readlink("/proc/self/exe"), boot_id=boot_id, started_at_unix_ms=1,
+            ipc_endpoint=pb.Endpoint(namespace_id="ns", path=path), exe_hash_algorithm="blake3", exe_hash=b"\x11" * 32)
+        self.kept = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for conn in self.kept:
+            conn.close()
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.defect == "one at a time":
+                self._serve(conn)
+            else:
+                threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        data = b""
+        try:
+            while True:
+                piece = conn.recv(65536)
+                if not piece:
+                    break
+                data += piece
+                used = self._judge(conn, data)
+                if used is None:
+                    break
+                data = data[used:]
+        except OSError:
+            pass
+        if self.defect != "keeps what it cannot serve" or not data:
+            conn.close()
+        else:
+            self.kept.append(conn)
+
+    def _judge(self, conn, data):
+        """How many bytes are done with; None: drop the connection."""
+        used = 0
+        while len(data) > used:
+            rest = data[used:]
+            if rest[0] != 1:
+                return None
+            if len(rest) < 5:
+                return None if self.defect == "whole frames only" else used
+            size = struct.unpack("<I", rest[1:5])[0]
+            if size > 1 << 24 and self.defect != "believes every length":
+                return None
+            if len(rest) < 5 + size:
+                return None if self.defect == "whole frames only" else used
+            try:
+                answer = self._answer(pb.Frame.FromString(rest[5:5 + size]))
+            except DecodeError:
+                answer = None
+            if answer is None:
+                return None
+            conn.sendall(answer)
+            used += 5 + size
+            if self.defect == "one probe a connection":
+                return None
+        return used
+
+    def _answer(self, request):
+        size_ok = len(request.payload) == 32 or self.defect == "any nonce"
+        plain = request.payload_encoding == 0 or self.defect == "any encoding"
+        if request.payload_protocol != LANE_PROBE or request.kind != 0 or request.envelope_version != 1 or \
+                not size_ok or not plain or len(request.tracestate) > 4096:
+            return None
+        payload = request.payload + self.identity.SerializeToString(deterministic=True)
+        if self.defect != "no tail":
+            payload += b"\x1a\x20" + b"\0" * 32
+        if self.defect == "late once":
+            self.defect = None
+            select.select([], [], [], 0.6)
+        trace = {} if self.defect == "no trace" else {"traceparent": request.traceparent, "tracestate": request.tracestate}
+        return frame(payload, kind=1, payload_protocol=LANE_PROBE, request_id=request.request_id, **trace)
+
+
+class BrokenBackends(harness.Case):
+    ALWAYS = ["identity-executable"]    # see Model
+
+    def judge(self, defect):
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path, defect)
+        self.addCleanup(model.close)
+        return conform(self, path)[1]
+
+    def test_the_model_itself(self):
+        rules = self.judge(None)
+        self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, []))
+
+    def expect(self, defect, *names):
+        rules = self.judge(defect)
+        self.assertEqual(failed(rules), sorted(self.ALWAYS + list(names)), rules)
+
+    def test_no_trace(self):
+        self.expect("no trace", "probe-trace")
+
+    def test_one_probe_a_connection(self):
+        self.expect("one probe a connection", "probe-twice", "probe-pipelined")
+
+    def test_whole_frames_only(self):
+        self.expect("whole frames only", "probe-bytewise")
+
+    def test_believes_every_length(self):
+        self.expect("believes every length", "bad-length")
+
+    def test_any_encoding(self):
+        self.expect("any encoding", "bad-encoding")
+
+    def test_any_nonce(self):
+        self.expect("any nonce", "bad-nonce")
+
+    def test_one_at_a_time(self):
+        self.expect("one at a time", "idle-crowd", "half-crowd")
+
+    def test_no_tail(self):
+        rules = self.judge("no tail")
+        self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["identity-tail"]))
+
+    def test_late(self):
+        rules = self.judge("late once")
+        self.assertEqual(failed(rules), sorted(self.ALWAYS + ["probe-in-time"]))
+        self.assertEqual(rules["probe-in-time"][2], "no answer within 500 ms")
+
+    def test_kept_open(self):
+        rules = self.judge("keeps what it cannot serve")
+        self.assertEqual(failed(rules), sorted(self.ALWAYS + [
+            "bad-length", "bad-frame", "bad-lane", "broker-lane", "bad-encoding", "bad-nonce", "bad-envelope"]))
+        self.assertEqual(noticed(rules), ["bad-framing-byte", "probe-cap"])
+        self.assertIn("stayed open", rules["bad-lane"][2])
+
+    def test_nobody_there(self):
+        path = os.path.join(self.box.sockets, "nobody.sock")
+        status, rules = conform(self, path)
+        self.assertEqual((status, len(failed(rules))), (1, BACKEND_RULES))
+        self.assertIn("failed to connect: No such file", rules["accepts"][2])
+        self.assertEqual(rules["probe-twice"][2], "not tried")
+
+
+class Proxy:
+    """Stands before a real broker and changes one thing in what it says."""
+
+    def __init__(self, path, broker, old=b"", new=b"", closes=False):
+        self.broker, self.old, self.new, self.closes = broker, old, new, closes
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with conn:
+            if self.closes:
+                return
+            with Conn(self.broker) as broker:
+                threading.Thread(target=self._forward, args=(conn, broker.sock), daemon=True).start()
+                try:
+                    answer = broker.read_all()
+                    conn.sendall(answer.replace(self.old, self.new) if self.old else answer)
+                    conn.shutdown(socket.SHUT_RDWR)    # close() alone does not end a stream that a thread reads
+                except OSError:
+                    pass
+
+    @staticmethod
+    def _forward(source, target):
+        try:
+            while True:
+                piece = source.recv(65536)
+                if not piece:
+                    target.shutdown(socket.SHUT_WR)
+                    return
+                target.sendall(piece)
+        except OSError:
+            pass
+
+
+class Brokers(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.broker = self.box.launch_mode()
+
+    def tearDown(self):
+        self.broker.stop()
+
+    def test_ours(self):
+        status, rules = conform(self, "--broker", self.broker.socket)
+        self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
+        self.assertEqual(len(rules), BROKER_RULES)
+        status, rules = conform(self, "--broker", "--socket", self.broker.socket)
+        self.assertEqual((status, failed(rules)), (0, []))
+
+    def expect(self, *names, **changes):
+        path = os.path.join(self.box.sockets, "proxy.sock")
+        proxy = Proxy(path, self.broker.socket, **changes)
+        try:
+            rules = conform(self, "--broker", path)[1]
+        finally:
+            proxy.close()
+            os.unlink(path)
+        self.assertEqual(failed(rules), sorted(names))
+        return rules
+
+    def test_the_proxy_itself(self):
+        self.expect()
+
+    def test_another_text(self):
+        self.expect("bad-framing-byte", old=b"unsupported framing", new=b"Unsupported framing")
+        self.expect("healthz", old=b"ok\n", new=b"OK\n")
+        self.expect("unknown-verb", old=b"unsupported admin verb", new=b"nonsupported admin verb"[:22])
+        rules = self.expect("bad-length", "long-hello", old=b"exceeds 64 KiB", new=b"exceeds 65 KiB")
+        self.assertIn("exceeds 65 KiB", rules["long-hello"][2])
+
+    def test_no_echo(self):
+        rules = self.expect("unknown-service", "hello-bytewise", "idle-crowd", "bad-version", "bad-kind", "bad-lane",
+                            "bad-encoding", "bad-payload", "bad-range", "bad-name", "bad-wanted", "long-hello", "healthz",
+                            "readyz", "unknown-verb", old=b"conform=1", new=b"conform=2")
+        self.assertIn("repeats not", rules["unknown-service"][2])
+
+    def test_one_that_closes(self):
+        path = os.path.join(self.box.sockets, "proxy.sock")
+        proxy = Proxy(path, self.broker.socket, closes=True)
+        self.addCleanup(proxy.close)
+        rules = conform(self, "--broker", path)[1]
+        self.assertEqual(sorted(name for name, (holds, _, _) in rules.items() if holds),
+                         ["accepts", "bad-admin", "end-without-bytes"])
+
+
+class CommandLine(harness.Case):
+    def test_lines(self):
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path)
+        self.addCleanup(model.close)
+        done = self.box.run("conform", path)
+        lines = done.stdout.splitlines()
+        self.assertEqual((done.returncode, done.stderr, len(lines)), (1, "", BACKEND_RULES + 1))
+        self.assertEqual(lines[0], "holds  accepts              connections of its user are accepted (03 §15.1)")
+        self.assertRegex(lines[7], r"^FAILS  identity-executable  .* \(03 §4\.3\): the hash is not BLAKE3")
+        self.assertEqual(lines[-1], "backend %s: %d rules hold, 1 do not" % (path, BACKEND_RULES - 1))
+
+    def test_usage(self):
+        for args in ((), ("a", "b"), ("--nonsense",), ("x", "--min-version", "1")):
+            done = self.box.run("conform", *args)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+            self.assertTrue(done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
