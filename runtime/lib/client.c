@@ -20,7 +20,7 @@
 int client_fail_soft(struct rpb_client *client, int status)
 {
     client->last = &client->soft;
-    return client_fail(&client->soft, status, 0, "%s", rpb_client_status_text(status));
+    return client_fail_plainly(&client->soft, status);
 }
 
 /* The connection has ended, or was never made: @status is in `fatal`. */

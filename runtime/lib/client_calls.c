@@ -120,11 +120,11 @@ static int queue(struct client_calls *calls, const struct rpb_client_request *re
     case 0:
         return RPB_CLIENT_OK;
     case -EMSGSIZE:
-        return client_fail(soft, RPB_CLIENT_E_TOO_LARGE, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_TOO_LARGE));
+        return client_fail_plainly(soft, RPB_CLIENT_E_TOO_LARGE);
     case -ENOBUFS:
         return client_fail(soft, RPB_CLIENT_E_BUSY, 0, "too much is unsent");
     default:
-        return client_fail(soft, RPB_CLIENT_E_NO_MEMORY, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_NO_MEMORY));
+        return client_fail_plainly(soft, RPB_CLIENT_E_NO_MEMORY);
     }
 }
 
@@ -139,7 +139,7 @@ int client_calls_send(struct client_calls *calls, const struct rpb_client_reques
         return client_fail(soft, RPB_CLIENT_E_BUSY, 0, "%u requests are in flight", calls->n_used);
     }
     if (request->size > FRAME_BODY_MAX) {
-        return client_fail(soft, RPB_CLIENT_E_TOO_LARGE, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_TOO_LARGE));
+        return client_fail_plainly(soft, RPB_CLIENT_E_TOO_LARGE);
     }
     if (calls->stream.is_deaf) {
         return client_fail(soft, RPB_CLIENT_E_LOST, calls->stream.error, "the backend takes no more requests");
@@ -204,7 +204,7 @@ static int no_frame(struct client_calls *calls, int r, struct client_failure *fa
     case CLIENT_STREAM_E_MALFORMED:
         return client_fail(fatal, RPB_CLIENT_E_DECODE_FRAME, 0, "failed to decode backend Frame: malformed message");
     default:
-        return client_fail(fatal, RPB_CLIENT_E_NO_MEMORY, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_NO_MEMORY));
+        return client_fail_plainly(fatal, RPB_CLIENT_E_NO_MEMORY);
     }
 }
 
@@ -241,9 +241,6 @@ int client_calls_step(struct client_calls *calls, nsec_t now_nsec, struct client
 {
     int r;
 
-    if (calls->ended) {
-        return calls->ended;
-    }
     client_stream_flush(&calls->stream);
     do {
         r = take_frame(calls, fatal);

@@ -46,7 +46,8 @@ void client_calls_connect(struct client_calls *calls, int fd);
 /* Closes the connection; replies stay. Waiting requests are told @status. */
 void client_calls_end(struct client_calls *calls, int status);
 
-/* The calls of the public interface. Failures that end the connection go to @fatal, all others to @soft. */
+/* The calls of the public interface; all but receiving and forgetting while the connection is up. Failures that end the
+ * connection go to @fatal, all others to @soft. */
 int client_calls_send(struct client_calls *calls, const struct rpb_client_request *request, nsec_t deadline_nsec,
                       struct client_failure *soft, uint64_t *ret_id);
 int client_calls_step(struct client_calls *calls, nsec_t now_nsec, struct client_failure *fatal);

@@ -75,8 +75,7 @@ enum client_connect_event client_connect_dial_backend(struct client_connect *c)
     int r;
 
     if (!*path) {
-        (void)client_fail(c->failure, RPB_CLIENT_E_NO_ENDPOINT, 0, "%s",
-                          rpb_client_status_text(RPB_CLIENT_E_NO_ENDPOINT));
+        (void)client_fail_plainly(c->failure, RPB_CLIENT_E_NO_ENDPOINT);
         return CLIENT_CONNECT_EVENT_BACKEND_DOWN;
     }
     /* a relative one would lead wherever this process happens to stand */
@@ -342,7 +341,7 @@ static int settle(struct client_connect *c)
     while (fsm_fire_due(&c->fsm)) {
     }
     if (c->is_broken) {
-        return client_fail(c->failure, RPB_CLIENT_E_INTERNAL, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_INTERNAL));
+        return client_fail_plainly(c->failure, RPB_CLIENT_E_INTERNAL);
     }
     switch (client_connect_state(c)) {
     case CLIENT_CONNECT_STATE_CONNECTED:
@@ -361,7 +360,7 @@ int client_connect_begin(struct client_connect *c, nsec_t now_nsec)
     c->world.now_nsec = now_nsec;
     c->deadline_nsec = nsec_add(now_nsec, c->settings->timeout_nsec);
     if (client_connect_start(c, &c->world) < 0) {
-        return client_fail(c->failure, RPB_CLIENT_E_NO_MEMORY, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_NO_MEMORY));
+        return client_fail_plainly(c->failure, RPB_CLIENT_E_NO_MEMORY);
     }
     return settle(c);
 }

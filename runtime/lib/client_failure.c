@@ -86,9 +86,6 @@ int client_fail(struct client_failure *failure, int status, int sys_errno, const
     va_start(args, format);
     (void)vsnprintf(failure->text, sizeof(failure->text), format, args);
     va_end(args);
-    if (!failure->text[0]) {
-        snprintf(failure->text, sizeof(failure->text), "%s", rpb_client_status_text(status));
-    }
     used = strlen(failure->text);
     if (sys_errno) {
         const char *what = strerrordesc_np(sys_errno);
@@ -98,6 +95,11 @@ int client_fail(struct client_failure *failure, int status, int sys_errno, const
     }
     tidy(failure->text, sizeof(failure->text));
     return status;
+}
+
+int client_fail_plainly(struct client_failure *failure, int status)
+{
+    return client_fail(failure, status, 0, "%s", rpb_client_status_text(status));
 }
 
 static enum rpb_client_refusal refusal_of(uint32_t code)

@@ -144,7 +144,7 @@ int client_settings_may_use_broker(const struct client_settings *settings, struc
         return RPB_CLIENT_OK;
     }
     if (strcmp(value, "1") == 0) {
-        return client_fail(failure, RPB_CLIENT_E_DISABLED, 0, "%s", rpb_client_status_text(RPB_CLIENT_E_DISABLED));
+        return client_fail_plainly(failure, RPB_CLIENT_E_DISABLED);
     }
     return client_fail(failure, RPB_CLIENT_E_CONFIGURATION, 0, RPB_ENV_DISABLE " must be unset or 1, got \"%s\"",
                        value);
