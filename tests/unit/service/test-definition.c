@@ -212,17 +212,17 @@ static void test_order(void)
     static const enum definition_fault want[] = {
         DEFINITION_FAULT_NAME,    DEFINITION_FAULT_PATH,    DEFINITION_FAULT_PATH,     DEFINITION_FAULT_VERSION,
         DEFINITION_FAULT_VERSION, DEFINITION_FAULT_VERSION, DEFINITION_FAULT_ISOLATION};
-    struct definition definition = {.service_name = "A",
-                                    .binary_path = "x",
-                                    .per_version_binary_dir = "y",
-                                    .min_version = "z",
-                                    .version_allow_list = versions,
-                                    .n_version_allow_list = 3,
-                                    .isolation = 9,
-                                    .explicit_instance = ""};
+    struct definition definition = good();
     struct definition_problem problem;
     size_t cursor = 0, n = 0;
 
+    definition.service_name = "A";
+    definition.binary_path = "x";
+    definition.per_version_binary_dir = "y";
+    definition.min_version = "z";
+    definition.version_allow_list = versions;
+    definition.n_version_allow_list = 3;
+    definition.isolation = 9;
     while (!definition_check_next(&definition, "a", &cursor, &problem) && n < 20) {
         if (n < sizeof(want) / sizeof(want[0]))
             check_int(problem.fault, want[n]);
