@@ -271,6 +271,34 @@ static void step(struct sim_actor *actor)
     }
 }
 
+void backend_external(struct world *world, int service, const char *path, enum backend_script script)
+{
+    struct sim_backend *backend = sim_new(sizeof(*backend));
+    char program[64];
+    struct sim_proc *proc;
+
+    snprintf(program, sizeof(program), "/opt/%s/backend", world_services[service]);
+    proc = k_proc_new(program, 1);
+    proc->env = sim_new(sizeof(*proc->env)); /* an empty one */
+    proc->has_executed = true;
+    *backend = (struct sim_backend){
+        .world = world,
+        .proc = proc,
+        .script = script,
+        .path = path,
+        .service = world_services[service],
+        .version = "1.0.0",
+        .instance = "shared",
+        .step = STEP_LISTEN,
+        .listener_fd = -1,
+        .fd = -1,
+        .dies_nsec = NEVER,
+    };
+    world->backends[world->n_backends++] = backend;
+    sim_wake_at(sim_add_actor("external", proc, step, backend),
+                sim.now_nsec + sim_below(script == BACKEND_SLOW ? 5 * SEC : 20 * MSEC));
+}
+
 void backend_spawned(struct sim_proc *proc, const char *path)
 {
     struct world *world = the_world;

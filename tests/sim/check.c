@@ -60,6 +60,9 @@ void check_client(struct sim_client *client)
         check_endpoint(client);
     }
     check_definition(client);
+    if (client->script == CLIENT_LARGE && client->result == CLIENT_NEGOTIATED && client->n_out > 65536 + 5) {
+        sim_fail("a Hello longer than 64 KiB was answered");
+    }
     if (!is_plain || sim.n_faults > 0 || !sim.broker || !sim.broker->is_alive || client->world->term_nsec) {
         return;
     }

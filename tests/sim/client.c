@@ -55,7 +55,8 @@ static void frame_payload(struct sim_client *client, uint32_t lane, uint8_t *pay
 static void make_hello(struct sim_client *client)
 {
     Hello hello;
-    uint8_t payload[512];
+    size_t token_size = client->script == CLIENT_LARGE ? 60000 + sim_below(20000) : 0;
+    uint8_t *payload = sim_new(512 + token_size);
     char name[64], version[64], request_id[64];
 
     running_process__broker__v1__hello__init(&hello);
@@ -66,6 +67,8 @@ static void make_hello(struct sim_client *client)
     hello.service_name = name;
     hello.wanted_version = version;
     hello.request_id = request_id;
+    hello.auth_token.len = token_size;
+    hello.auth_token.data = token_size ? sim_new(token_size) : NULL;
     frame_payload(client, 0, payload, running_process__broker__v1__hello__pack(&hello, payload));
 }
 
@@ -78,7 +81,8 @@ static void make_admin(struct sim_client *client)
     uint8_t payload[256];
 
     running_process__broker__v1__admin_request__init(&request);
-    request.verb = verbs[sim_below(3)];
+    request.verb = client->script == CLIENT_SHUTDOWN ? RUNNING_PROCESS__BROKER__V1__ADMIN_VERB__ADMIN_VERB_SHUTDOWN
+                                                     : verbs[sim_below(3)];
     request.json = (protobuf_c_boolean)sim_below(2);
     frame_payload(client, 0xAD01, payload, running_process__broker__v1__admin_request__pack(&request, payload));
 }
@@ -296,7 +300,7 @@ struct sim_client *client_start(struct world *world, enum client_script script, 
     *client = (struct sim_client){.world = world, .script = script, .service = service, .version = "1.0.0", .fd = -1};
     client->actor = sim_add_actor("client", proc, step, client);
     sim_wake_at(client->actor, begin_nsec);
-    if (script == CLIENT_ADMIN) {
+    if (script == CLIENT_ADMIN || script == CLIENT_SHUTDOWN) {
         make_admin(client);
     } else {
         make_hello(client);

@@ -316,6 +316,10 @@ int k_openat(int dirfd, const char *path, int flags, mode_t mode)
     int r;
 
     if (!strncmp(path, "/proc/", 6) && strncmp(path, "/proc/sys", 9) != 0) {
+        inode = k_proc_exe(path);
+        if (inode) {
+            return open_inode(inode, flags);
+        }
         r = k_proc_file(path, &file);
         return r < 0 ? r : k_fd_new(file, flags & O_CLOEXEC, 0);
     }

@@ -150,7 +150,8 @@ static enum client_script draw_script(bool is_calm)
 
 static void start_clients(struct world *world, bool is_calm)
 {
-    int n = is_calm ? 2 : 1 + (int)sim_below(6);
+    bool is_flood = !is_calm && sim_chance(1, 32);
+    int n = is_calm ? 2 : is_flood ? 40 : 1 + (int)sim_below(6);
 
     for (int i = 0; i < n; i++) {
         uint64_t delay = world->scenario == SCENARIO_WARM ? (uint64_t)i * 100 * MSEC : sim_below(40 * MSEC);
@@ -158,7 +159,9 @@ static void start_clients(struct world *world, bool is_calm)
         if (!is_calm && sim_chance(1, 8)) {
             delay += sim_below(3 * SEC);
         }
-        add_client(world, draw_script(is_calm), is_calm ? 0 : (int)sim_below(WORLD_SERVICES), sim.now_nsec + delay);
+        add_client(world, draw_script(is_calm),
+                   is_calm || world->scenario == SCENARIO_REGISTERED ? 0 : (int)sim_below(WORLD_SERVICES),
+                   sim.now_nsec + delay);
     }
 }
 
@@ -175,6 +178,9 @@ void world_cut_power(struct world *world)
     k_power_cut();
     sim.current = world->operator->proc;
     make_disk(world); /* what does not survive a boot anyway, and what was installed long ago */
+    if (world->scenario == SCENARIO_REGISTERED) {
+        backend_external(world, 0, "/run/sockets/external.sock", BACKEND_GOOD);
+    }
     sim.current = before;
 }
 
@@ -198,6 +204,11 @@ void world_init(struct world *world, enum scenario scenario, bool is_calm)
         } else {
             hold_lock(world);
         }
+    }
+    if (scenario == SCENARIO_REGISTERED) {
+        static const enum backend_script scripts[] = {BACKEND_GOOD, BACKEND_SLOW, BACKEND_HALTING, BACKEND_HANGS_UP};
+
+        backend_external(world, 0, "/run/sockets/external.sock", is_calm ? BACKEND_GOOD : scripts[sim_below(4)]);
     }
     world->is_bound_lifetime = !is_calm && sim_chance(1, 4);
     world->operator= sim_add_actor("operator", sim.current, operator_step, world);
@@ -287,6 +298,9 @@ static void do_mischief(struct world *world)
         }
         break;
     case 2:
+        if (world->scenario == SCENARIO_REGISTERED) {
+            break;
+        }
         replace_program((int)sim_below(WORLD_SERVICES));
         break;
     default:
@@ -324,9 +338,13 @@ static void terminate(struct world *world)
         return;
     }
     world->term_nsec = sim.now_nsec;
-    sim_trace("SIGTERM");
-    k_proc_signal(sim.broker, SIGTERM);
     world->step = STEP_END;
+    if (world->scenario == SCENARIO_STOP && sim.plan.preempt_rate > 0 && sim_chance(1, 3)) {
+        (void)client_start(world, CLIENT_SHUTDOWN, 0, sim.now_nsec);
+    } else {
+        sim_trace("SIGTERM");
+        k_proc_signal(sim.broker, SIGTERM);
+    }
     sim_wake_at(world->operator, sim.now_nsec + 15 * SEC);
 }
 
@@ -418,6 +436,7 @@ void operator_step(struct sim_actor *actor)
             break;
         }
         check_at_rest(world);
+        world->was_at_rest = sim.n_faults == 0;
         terminate(world);
         break;
     case STEP_END:
@@ -425,8 +444,14 @@ void operator_step(struct sim_actor *actor)
             sim_wake_at(actor, world->term_nsec + 15 * SEC);
             break;
         }
+        if (sim.broker && sim.broker->is_alive && sim.now_nsec < world->term_nsec + 30 * SEC) {
+            /* the shutdown request may have been lost, or a second signal ends a drain at once */
+            k_proc_signal(sim.broker, SIGTERM);
+            sim_wake_at(actor, world->term_nsec + 30 * SEC);
+            break;
+        }
         if (sim.broker && sim.broker->is_alive && world->term_nsec) {
-            sim_fail("the broker does not end within 15 s of SIGTERM");
+            sim_fail("the broker does not end within 30 s of SIGTERM");
             k_proc_signal(sim.broker, SIGKILL);
         }
         actor->is_done = true;

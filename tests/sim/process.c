@@ -139,6 +139,14 @@ static struct sim_proc *named(const char *path, const char **ret_rest)
     return rest == path + 6 ? NULL : k_proc_find((pid_t)pid);
 }
 
+struct sim_inode *k_proc_exe(const char *path)
+{
+    const char *rest;
+    struct sim_proc *proc = named(path, &rest);
+
+    return proc && proc->is_alive && !strcmp(rest, "/exe") ? proc->exe_inode : NULL;
+}
+
 int k_proc_link(const char *path, char *ret, size_t size)
 {
     const char *rest;

@@ -88,8 +88,12 @@ static bool nothing(void *argument)
 /* Runs the product from daemon_run() to its return. True: it ended by itself, whatever it said. */
 static bool run_broker(struct world *world)
 {
+    const bool is_registered = world->scenario == SCENARIO_REGISTERED;
     const struct daemon_config config = {
-        .mode = DAEMON_LAUNCH,
+        .mode = is_registered ? DAEMON_REGISTERED : DAEMON_LAUNCH,
+        .service = is_registered ? world_services[0] : NULL,
+        .version = is_registered ? "1.0.0" : NULL,
+        .backend_endpoint = is_registered ? "/run/sockets/external.sock" : NULL,
         .socket_path = world->socket_path,
         .definition_dir = "/home/user/services",
         .definition_dir_source = "flag:--service-def-dir",
@@ -118,6 +122,10 @@ static bool run_broker(struct world *world)
     sim_trace("daemon_run() = %d%s%s", r, *text ? ": " : "", text);
     sim.current = NULL;
     sim.is_faulty = false;
+    if (world->was_at_rest && sim.now_nsec > world->term_nsec + SEC) {
+        sim_fail("nothing was under way, and SIGTERM took %llu ms",
+                 (unsigned long long)((sim.now_nsec - world->term_nsec) / MSEC));
+    }
     world->operator->is_done = world->operator->is_done || world->term_nsec; /* what it waited for */
     (void)sim_block(no_threads, NULL, sim.now_nsec + 60 * SEC); /* jobs that were given up come back one day */
     check_after_end(world, r != 0, count_broker_fds);
@@ -193,7 +201,7 @@ void run_draw(uint64_t seed, struct run *ret)
         plan->memory_rate = sim_chance(1, 2) ? (uint32_t)(64 << sim_below(5)) : 0;
     }
     plan->slow_rate = sim_chance(1, 4) ? (uint32_t)(64 << sim_below(4)) : 0;
-    plan->nofile = sim_chance(1, 8) ? 22 + sim_below(16) : 0;
+    plan->nofile = sim_chance(1, 8) ? 32 + sim_below(16) : 0;
     if (sim_chance(1, 16)) {
         plan->kill_at = 1 + sim_below(400);
         plan->is_power_cut = sim_chance(1, 2);

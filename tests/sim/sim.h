@@ -28,7 +28,7 @@
 enum {
     SIM_FDS = 256,   /* descriptors of a process */
     SIM_PROCS = 256, /* in one run */
-    SIM_ACTORS = 48,
+    SIM_ACTORS = 96,
     SIM_THREADS = 16,
     SIM_UID = 1000,
     SIM_PID_FIRST = 1000,
@@ -329,6 +329,7 @@ void k_notify(struct sim_inode *inode, uint32_t what);
 int k_inotify_add(int fd, const char *path, uint32_t mask);
 long k_inotify_read(struct sim_file *file, void *data, size_t size);
 void k_power_cut(void);
+struct sim_inode *k_proc_exe(const char *path); /* what /proc/PID/exe leads to; NULL: it is something else */
 int k_proc_file(const char *path, struct sim_file **ret);
 int k_proc_link(const char *path, char *ret, size_t size);
 int k_proc_stat(const char *path, struct stat *ret);

@@ -7,7 +7,7 @@
 
 enum {
     WORLD_SERVICES = 2,
-    WORLD_CLIENTS = 12,
+    WORLD_CLIENTS = 48,
     WORLD_BACKENDS = 32,
     WORLD_PATH = 108,
 };
@@ -53,7 +53,9 @@ enum client_script {
     CLIENT_SILENT,
     CLIENT_GARBLED, /* some bytes are others */
     CLIENT_ADMIN,
-    CLIENT_SCRIPTS
+    CLIENT_LARGE, /* a Hello longer than 64 KiB */
+    CLIENT_SCRIPTS,
+    CLIENT_SHUTDOWN = CLIENT_SCRIPTS, /* the admin verb; the operator's */
 };
 
 enum client_result {
@@ -87,11 +89,12 @@ struct sim_client {
 
 /* What one run is about. */
 enum scenario {
-    SCENARIO_WARM,  /* a launch, then Hellos that find the backend */
-    SCENARIO_COLD,  /* Hellos of several clients at once for services that do not run */
-    SCENARIO_EDIT,  /* definitions change between and under Hellos */
-    SCENARIO_START, /* a stale socket, or a lock that somebody holds for a while */
-    SCENARIO_STOP,  /* SIGTERM while something is going on */
+    SCENARIO_WARM,       /* a launch, then Hellos that find the backend */
+    SCENARIO_COLD,       /* Hellos of several clients at once for services that do not run */
+    SCENARIO_EDIT,       /* definitions change between and under Hellos */
+    SCENARIO_START,      /* a stale socket, or a lock that somebody holds for a while */
+    SCENARIO_STOP,       /* SIGTERM or the shutdown verb while something is going on */
+    SCENARIO_REGISTERED, /* a broker in front of a backend that somebody else runs */
     SCENARIO_COUNT
 };
 
@@ -116,6 +119,7 @@ struct world {
     bool has_power_cut, is_half_written;
     int half_written;
     uint64_t canary_deadline_nsec, rest_nsec;
+    bool was_at_rest; /* when SIGTERM came: nothing holds the drain */
 };
 
 extern const char *const world_services[WORLD_SERVICES];
@@ -125,6 +129,7 @@ void world_init(struct world *world, enum scenario scenario, bool is_calm);
 
 /* backend.c: gives the process its script: sim.on_spawn. */
 void backend_spawned(struct sim_proc *proc, const char *path);
+void backend_external(struct world *world, int service, const char *path, enum backend_script script);
 struct sim_backend *backend_at(struct world *world, const char *path);
 extern struct world *the_world;
 
