@@ -85,15 +85,15 @@ static void fill_defaults(struct rpb_backend_config *config)
 
 static int check_config(const struct rpb_backend_config *config, char *ret_text)
 {
-    if (config->n_protocols > BACKEND_PROTOCOLS_MAX) {
-        return refuse(ret_text, error_origin(-EINVAL), "more than %d lanes", BACKEND_PROTOCOLS_MAX);
+    if (config->n_lanes > BACKEND_LANES_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "more than %d lanes", BACKEND_LANES_MAX);
     }
-    for (size_t i = 0; i < config->n_protocols; i++) {
-        if (!RPB_LANE_IS_FOR_BACKENDS(config->protocols[i])) {
-            return refuse(ret_text, error_origin(-EINVAL), "0x%x is not a lane for backends", config->protocols[i]);
+    for (size_t i = 0; i < config->n_lanes; i++) {
+        if (!RPB_LANE_IS_FOR_BACKENDS(config->lanes[i])) {
+            return refuse(ret_text, error_origin(-EINVAL), "0x%x is not a lane for backends", config->lanes[i]);
         }
     }
-    if (config->n_protocols > 0 && !config->handle) {
+    if (config->n_lanes > 0 && !config->handle) {
         return refuse(ret_text, error_origin(-EINVAL), "lanes without a handler");
     }
     if (config->idle_timeout_secs > INT32_MAX) {
@@ -117,8 +117,8 @@ static int keep_config(struct rpb_backend *backend, const struct rpb_backend_con
     if (config->endpoint) {
         memcpy(backend->path, config->endpoint, strlen(config->endpoint) + 1);
     }
-    if (config->n_protocols) {
-        memcpy(backend->protocols, config->protocols, config->n_protocols * sizeof(*config->protocols));
+    if (config->n_lanes) {
+        memcpy(backend->lanes, config->lanes, config->n_lanes * sizeof(*config->lanes));
     }
     if (config->sidecar_path) {
         backend->sidecar_path = strdup(config->sidecar_path);
@@ -128,12 +128,12 @@ static int keep_config(struct rpb_backend *backend, const struct rpb_backend_con
     }
     backend->config.endpoint = backend->path;
     backend->config.namespace_id = backend->namespace_id;
-    backend->config.protocols = backend->protocols;
+    backend->config.lanes = backend->lanes;
     backend->config.sidecar_path = backend->sidecar_path;
     backend->mux = (struct rpb_backend_mux){
         .identity = &backend->identity,
-        .protocols = backend->protocols,
-        .n_protocols = config->n_protocols,
+        .lanes = backend->lanes,
+        .n_lanes = config->n_lanes,
         .detect_legacy = config->detect_legacy,
         .user = config->user,
     };
@@ -295,15 +295,20 @@ void rpb_backend_stop(struct rpb_backend *backend)
     errno = saved;
 }
 
+int rpb_backend_poll_timeout(const struct rpb_backend *backend)
+{
+    nsec_t due = rpb_backend_deadline(backend);
+    msec_t msec = msec_from_nsec(nsec_sub(due, clock_monotonic()));
+
+    return due == NSEC_NEVER ? -1 : msec > INT32_MAX ? INT32_MAX : (int)msec;
+}
+
 int rpb_backend_run(struct rpb_backend *backend)
 {
     int r = rpb_backend_prepare(backend);
 
     while (r == 0) {
-        nsec_t now = clock_monotonic(), due = rpb_backend_deadline_ns(backend);
-        msec_t msec = msec_from_nsec(nsec_sub(due, now));
-
-        r = backend_turn(backend, due == NSEC_NEVER ? -1 : msec > INT32_MAX ? INT32_MAX : (int)msec);
+        r = backend_turn(backend, rpb_backend_poll_timeout(backend));
     }
     return r == RPB_BACKEND_DONE ? 0 : error_trace(r);
 }
@@ -320,13 +325,13 @@ int rpb_backend_fd(const struct rpb_backend *backend)
     return backend->epoll_fd;
 }
 
-uint32_t rpb_backend_wants(const struct rpb_backend *backend)
+short rpb_backend_wants(const struct rpb_backend *backend)
 {
     (void)backend;
-    return RPB_BACKEND_READ;
+    return POLLIN;
 }
 
-uint64_t rpb_backend_deadline_ns(const struct rpb_backend *backend)
+uint64_t rpb_backend_deadline(const struct rpb_backend *backend)
 {
     return backend->is_prepared ? backend->due : 0;
 }
@@ -334,4 +339,9 @@ uint64_t rpb_backend_deadline_ns(const struct rpb_backend *backend)
 size_t rpb_backend_connections(const struct rpb_backend *backend)
 {
     return backend->n_connections;
+}
+
+const char *rpb_backend_library_version(void)
+{
+    return RPB_VERSION;
 }

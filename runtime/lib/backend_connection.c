@@ -24,7 +24,7 @@
 static size_t body_max(const struct connection *connection)
 {
     const struct rpb_backend_config *config = &connection->backend->config;
-    bool probes_only = connection->is_reserved || config->n_protocols == 0;
+    bool probes_only = connection->is_reserved || config->n_lanes == 0;
 
     return probes_only && config->max_frame_bytes > BACKEND_PROBE_MAX ? BACKEND_PROBE_MAX : config->max_frame_bytes;
 }

@@ -15,7 +15,7 @@
 #include "wire/probe.h"
 
 enum {
-    BACKEND_PROTOCOLS_MAX = 64,
+    BACKEND_LANES_MAX = 64,
     BACKEND_RESERVED = 16,       /* connections beyond the cap that may only probe */
     BACKEND_LATERS_MAX = 64,     /* answers put off, a connection */
     BACKEND_PROBE_MAX = 65536,   /* body of a frame on the probe lane */
@@ -47,7 +47,7 @@ int mux_answer_probe(struct buffer *out, const struct rpb_backend_identity *iden
 void mux_show_request(const Frame *frame, struct rpb_backend_request *ret);
 
 /* Appends the framed response to a request of which this is known. 0, -EMSGSIZE, -ENOBUFS, -ENOMEM. */
-int mux_pack_response(struct buffer *out, uint32_t protocol, uint64_t request_id, const char *traceparent,
+int mux_pack_response(struct buffer *out, uint32_t lane, uint64_t request_id, const char *traceparent,
                       const char *tracestate, struct slice payload);
 
 /* ---------------------------------------------------------------------------------------------------------- backend */
@@ -77,7 +77,7 @@ struct connection {
 
 struct rpb_backend {
     struct rpb_backend_config config; /* defaults filled in; its strings and its list are those below */
-    uint32_t protocols[BACKEND_PROTOCOLS_MAX];
+    uint32_t lanes[BACKEND_LANES_MAX];
     char path[108], namespace_id[256];
     char *sidecar_path;
     struct rpb_backend_mux mux;

@@ -52,10 +52,10 @@ static bool begins_as_probe(struct slice body)
     return false;
 }
 
-static bool is_served(const struct rpb_backend_mux *mux, uint32_t protocol)
+static bool is_served(const struct rpb_backend_mux *mux, uint32_t lane)
 {
-    for (size_t i = 0; i < mux->n_protocols; i++) {
-        if (mux->protocols[i] == protocol) {
+    for (size_t i = 0; i < mux->n_lanes; i++) {
+        if (mux->lanes[i] == lane) {
             return true;
         }
     }
@@ -156,18 +156,18 @@ int mux_answer_probe(struct buffer *out, const struct rpb_backend_identity *iden
 void mux_show_request(const Frame *frame, struct rpb_backend_request *ret)
 {
     *ret = (struct rpb_backend_request){
-        .protocol = frame->payload_protocol,
+        .lane = frame->payload_protocol,
         .kind = (uint32_t)frame->kind,
         .request_id = frame->request_id,
-        .payload = frame->payload.data,
-        .payload_size = frame->payload.len,
+        .data = frame->payload.data,
+        .size = frame->payload.len,
         .traceparent = frame->traceparent,
         .tracestate = frame->tracestate,
         .deadline_unix_ms = frame->deadline_unix_ms,
     };
 }
 
-int mux_pack_response(struct buffer *out, uint32_t protocol, uint64_t request_id, const char *traceparent,
+int mux_pack_response(struct buffer *out, uint32_t lane, uint64_t request_id, const char *traceparent,
                       const char *tracestate, struct slice payload)
 {
     struct envelope_echo echo = {
@@ -180,7 +180,7 @@ int mux_pack_response(struct buffer *out, uint32_t protocol, uint64_t request_id
     if (payload.size > FRAME_BODY_MAX) {
         return error_origin(-EMSGSIZE);
     }
-    envelope_response(&frame, protocol, &echo, payload);
+    envelope_response(&frame, lane, &echo, payload);
     return error_trace(envelope_pack(out, &frame));
 }
 
@@ -262,7 +262,7 @@ int rpb_backend_response_pack(const struct rpb_backend_request *request, const v
     int r;
 
     buffer_init(&out, FRAME_HEADER_SIZE + FRAME_BODY_MAX);
-    r = mux_pack_response(&out, request->protocol, request->request_id, request->traceparent, request->tracestate,
+    r = mux_pack_response(&out, request->lane, request->request_id, request->traceparent, request->tracestate,
                           slice_from_bytes(data, size));
     if (r < 0) {
         return error_trace(r);

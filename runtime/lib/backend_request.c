@@ -25,7 +25,7 @@ struct rpb_backend_later {
     struct rpb_backend_later *prev, *next;
     struct connection *connection; /* NULL: gone, for the reason in `error` */
     int error;
-    uint32_t protocol;
+    uint32_t lane;
     uint64_t request_id;
     char *tracestate; /* behind traceparent */
     char traceparent[];
@@ -73,7 +73,7 @@ int rpb_backend_respond(struct rpb_backend_request *request, const void *data, s
     if (pending->connection->fd < 0) {
         return error_origin(-EPIPE);
     }
-    r = mux_pack_response(&pending->connection->out, request->protocol, request->request_id, request->traceparent,
+    r = mux_pack_response(&pending->connection->out, request->lane, request->request_id, request->traceparent,
                           request->tracestate, slice_from_bytes(data, size));
     if (r < 0) {
         return error_trace(r);
@@ -102,7 +102,7 @@ int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_la
         return error_origin(-ENOMEM);
     }
     later->connection = pending->connection;
-    later->protocol = request->protocol;
+    later->lane = request->lane;
     later->request_id = request->request_id;
     later->tracestate = later->traceparent + parent_size;
     memcpy(later->traceparent, request->traceparent, parent_size);
@@ -153,8 +153,8 @@ int rpb_backend_respond_later(struct rpb_backend_later *later, const void *data,
 
     if (connection) {
         connection->backend->last_use = clock_monotonic();
-        r = mux_pack_response(&connection->out, later->protocol, later->request_id, later->traceparent,
-                              later->tracestate, slice_from_bytes(data, size));
+        r = mux_pack_response(&connection->out, later->lane, later->request_id, later->traceparent, later->tracestate,
+                              slice_from_bytes(data, size));
         if (r < 0) {
             connection_close(connection, "an answer to it could not be given");
         } else {

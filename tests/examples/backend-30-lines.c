@@ -15,13 +15,13 @@ static void stop(int signo)
 static int echo(struct rpb_backend_request *request, void *user)
 {
     (void)user;
-    return rpb_backend_respond(request, request->payload, request->payload_size);
+    return rpb_backend_respond(request, request->data, request->size);
 }
 
 int main(void)
 {
     static const uint32_t lanes[] = {0xF001};
-    struct rpb_backend_config config = {.size = sizeof(config), .protocols = lanes, .n_protocols = 1, .handle = echo};
+    struct rpb_backend_config config = {.size = sizeof(config), .lanes = lanes, .n_lanes = 1, .handle = echo};
     char text[RPB_BACKEND_TEXT_MAX];
     int r = rpb_backend_new(&config, &backend, text);
 

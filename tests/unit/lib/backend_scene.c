@@ -35,7 +35,7 @@ static int answer_long(struct rpb_backend_request *request)
 static int handle(struct rpb_backend_request *request, void *user)
 {
     struct scene *scene = user;
-    char what = request->payload_size ? *(const char *)request->payload : '\0';
+    char what = request->size ? *(const char *)request->data : '\0';
     int r;
 
     scene->n_handled++;
@@ -60,7 +60,7 @@ static int handle(struct rpb_backend_request *request, void *user)
         check_int(rpb_backend_respond(request, "twice", 5), -EALREADY);
         return 0;
     default:
-        return rpb_backend_respond(request, request->payload, request->payload_size);
+        return rpb_backend_respond(request, request->data, request->size);
     }
 }
 
@@ -87,8 +87,8 @@ void scene_init(struct scene *scene)
     snprintf(scene->path, sizeof(scene->path), "%s/b.sock", check_tmpdir());
     scene->config = (struct rpb_backend_config){
         .size = sizeof(scene->config),
-        .protocols = lanes,
-        .n_protocols = 1,
+        .lanes = lanes,
+        .n_lanes = 1,
         .handle = handle,
         .user = scene,
         .take_legacy = take_legacy,
@@ -148,7 +148,7 @@ bool scene_wait(struct scene *scene, bool (*condition)(struct scene *, int fd), 
         if (now >= end) {
             return false;
         }
-        due = rpb_backend_deadline_ns(scene->backend);
+        due = rpb_backend_deadline(scene->backend);
         due = due < end ? due : end;
         (void)is_readable(rpb_backend_fd(scene->backend), (int)msec_from_nsec(nsec_sub(due, now)));
     }

@@ -22,7 +22,7 @@ static struct rpb_backend_identity identity = {
     .idle_timeout_secs = 30,
 };
 
-static struct rpb_backend_mux mux = {.identity = &identity, .protocols = lanes, .n_protocols = 2};
+static struct rpb_backend_mux mux = {.identity = &identity, .lanes = lanes, .n_lanes = 2};
 
 /* spec 03 §5.5 */
 static const uint8_t probe[55] = {
@@ -173,10 +173,10 @@ static void test_row_9(void)
     check_int(result.verdict, RPB_BACKEND_MUX_PAYLOAD);
     check_int(result.consumed, size);
     memset(bytes.data, 0xee, bytes.size); /* the result does not point there */
-    check_int(result.request.protocol, 0x7A63);
+    check_int(result.request.lane, 0x7A63);
     check_int(result.request.request_id, 7);
-    check_int(result.request.payload_size, 3);
-    check_mem(result.request.payload, "abc", 3);
+    check_int(result.request.size, 3);
+    check_mem(result.request.data, "abc", 3);
     check_str(result.request.traceparent, "");
     check(rpb_backend_respond(&result.request, "", 0) < 0);
     rpb_backend_mux_result_deinit(&result);
@@ -235,7 +235,7 @@ static void test_row_2(void)
 
 static void test_response(void)
 {
-    struct rpb_backend_request request = {.protocol = 0xF001, .request_id = 9, .traceparent = "a", .tracestate = "b"};
+    struct rpb_backend_request request = {.lane = 0xF001, .request_id = 9, .traceparent = "a", .tracestate = "b"};
     void *bytes;
     size_t size;
 

@@ -317,7 +317,7 @@ static void test_silent_client(void)
     check(scene_wait(&scene, scene_is_closed, half));
     check(strstr(scene.notice, "in time") != NULL);
     check(scene_probe(&scene, good)); /* it has sent a frame: it may wait */
-    check_int(rpb_backend_deadline_ns(scene.backend) == UINT64_MAX, 1);
+    check_int(rpb_backend_deadline(scene.backend) == UINT64_MAX, 1);
     close(good);
     close(silent);
     close(half);
@@ -433,7 +433,7 @@ static void test_frame_limit(void)
     close(fd);
     scene_close(&scene);
     scene_init(&scene); /* whoever serves nothing keeps no more than a probe may have */
-    scene.config.n_protocols = 0;
+    scene.config.n_lanes = 0;
     scene.config.handle = NULL;
     scene_open(&scene);
     fd = scene_dial(&scene);
@@ -513,7 +513,7 @@ static void test_idle(void)
     client = scene_dial(&scene);
     scene_ask(client, 1, "in");
     scene_pump(&scene);
-    check_int(rpb_backend_deadline_ns(scene.backend) <= begun + NSEC_PER_SEC + NSEC_PER_SEC / 2, 1);
+    check_int(rpb_backend_deadline(scene.backend) <= begun + NSEC_PER_SEC + NSEC_PER_SEC / 2, 1);
     close(client);
     check(scene_wait(&scene, scene_is_done, -1));
     check(clock_monotonic() - begun >= NSEC_PER_SEC);
@@ -549,7 +549,7 @@ static void test_child_removes_nothing(void)
     check_int(rpb_backend_new(&scene.config, &scene.backend, NULL), 0);
     check(rpb_backend_get_identity(scene.backend) == NULL);
     check_int(access(sidecar, F_OK), -1);
-    check_int(rpb_backend_deadline_ns(scene.backend), 0);
+    check_int(rpb_backend_deadline(scene.backend), 0);
     check_int(rpb_backend_step(scene.backend), 0);
     check_int(access(sidecar, F_OK), 0);
     child = fork();
@@ -582,10 +582,10 @@ static void test_configuration(void)
             scene.config.size++;
             break;
         case 2:
-            scene.config.protocols = bad_lanes;
+            scene.config.lanes = bad_lanes;
             break;
         case 3:
-            scene.config.n_protocols = 65;
+            scene.config.n_lanes = 65;
             break;
         case 4:
             scene.config.handle = NULL;

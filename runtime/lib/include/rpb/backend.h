@@ -8,7 +8,7 @@
  * A backend takes over the listening socket that the broker made for it (or binds the endpoint that it was told),
  * proves who it is to whoever asks with an identity probe, and answers frames on the lanes that it serves:
  *
- *     struct rpb_backend_config config = {.size = sizeof(config), .protocols = lanes, .n_protocols = 1, .handle =
+ *     struct rpb_backend_config config = {.size = sizeof(config), .lanes = lanes, .n_lanes = 1, .handle =
  * answer}; rpb_backend_new(&config, &backend, text);    // listening from here on: clients queue, they are not refused
  *     load_everything_slow();
  *     rpb_backend_run(backend);                    // until rpb_backend_stop(), or idle for long enough
@@ -43,11 +43,11 @@ struct rpb_backend_later;
 
 /** One frame on a served lane, borrowed for the time of the handler's call (spec 01 §2.1). */
 struct rpb_backend_request {
-    uint32_t protocol;         /**< Frame.payload_protocol: the lane, one of rpb_backend_config.protocols */
+    uint32_t lane;             /**< Frame.payload_protocol: the lane, one of rpb_backend_config.lanes */
     uint32_t kind;             /**< enum rpb_frame_kind, or whatever else the client sent */
     uint64_t request_id;       /**< chosen by the client; echoed in the response */
-    const void *payload;       /**< @payload_size bytes; not NUL-terminated; may be NULL when there are none */
-    size_t payload_size;       /**< in bytes */
+    const void *data;          /**< @size bytes; not NUL-terminated; may be NULL when there are none */
+    size_t size;               /**< in bytes */
     const char *traceparent;   /**< W3C trace context as sent, "" without one; echoed in the response */
     const char *tracestate;    /**< likewise */
     uint64_t deadline_unix_ms; /**< Frame.deadline_unix_ms: a hint, 0 for none; the library ignores it */
@@ -209,8 +209,8 @@ RPB_PUBLIC int rpb_backend_listen(const char *path, int *ret_fd, char *ret_text)
 /** What rpb_backend_mux_classify() works with. All borrowed. */
 struct rpb_backend_mux {
     const struct rpb_backend_identity *identity; /**< what probes are answered with */
-    const uint32_t *protocols;                   /**< lanes that are served */
-    size_t n_protocols;
+    const uint32_t *lanes;                       /**< lanes that are served */
+    size_t n_lanes;
     rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
     void *user;                          /**< for detect_legacy */
 };
@@ -274,13 +274,13 @@ RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fau
 
 /**
  * What a backend is made of. Set .size = sizeof(the struct) and what is wanted; zero is the default everywhere. Strings
- * and @protocols are copied by rpb_backend_new().
+ * and @lanes are copied by rpb_backend_new().
  */
 struct rpb_backend_config {
     size_t size; /**< sizeof(struct rpb_backend_config) as the caller was compiled; anything larger is -EINVAL */
 
-    const uint32_t *protocols; /**< lanes served: RPB_LANE_IS_FOR_BACKENDS() or -EINVAL; NULL: probes only */
-    size_t n_protocols;        /**< at most 64 */
+    const uint32_t *lanes; /**< served: RPB_LANE_IS_FOR_BACKENDS() or -EINVAL; NULL: probes only */
+    size_t n_lanes;        /**< at most 64 */
 
     /**
      * Called for every frame on a served lane, one after the other in the order of the connection. Returns 0, or a
@@ -372,16 +372,19 @@ RPB_PUBLIC void rpb_backend_stop(struct rpb_backend *backend);
 /** The descriptor to wait for in an event loop of the caller's: the same for the life of @backend, owned by it. */
 RPB_PUBLIC int rpb_backend_fd(const struct rpb_backend *backend);
 
-enum {
-    RPB_BACKEND_READ = 1,  /**< wait until the descriptor is readable (POLLIN) */
-    RPB_BACKEND_WRITE = 2, /**< wait until it is writable (POLLOUT) */
-};
+/** What to wait for at rpb_backend_fd(), as in <poll.h>: POLLIN, always. Here so that a loop need not know that. */
+RPB_PUBLIC short rpb_backend_wants(const struct rpb_backend *backend);
 
-/** What to wait for at rpb_backend_fd(): RPB_BACKEND_READ, always. Here so that the loop need not know that. */
-RPB_PUBLIC uint32_t rpb_backend_wants(const struct rpb_backend *backend);
+#define RPB_BACKEND_NEVER UINT64_MAX
 
-/** When rpb_backend_step() is due though nothing became readable: ns of CLOCK_MONOTONIC; UINT64_MAX: never. */
-RPB_PUBLIC uint64_t rpb_backend_deadline_ns(const struct rpb_backend *backend);
+/**
+ * When rpb_backend_step() is due though nothing became readable: nanoseconds of CLOCK_MONOTONIC; 0: at once;
+ * RPB_BACKEND_NEVER. Ask after every call.
+ */
+RPB_PUBLIC uint64_t rpb_backend_deadline(const struct rpb_backend *backend);
+
+/** The same as a timeout for poll(): milliseconds from now, rounded up; 0: now; -1: never. */
+RPB_PUBLIC int rpb_backend_poll_timeout(const struct rpb_backend *backend);
 
 enum {
     RPB_BACKEND_DONE = 1, /**< stopped or idle, and everything is finished: free the backend */
@@ -397,6 +400,9 @@ RPB_PUBLIC int rpb_backend_step(struct rpb_backend *backend);
 
 /** Connections open now. */
 RPB_PUBLIC size_t rpb_backend_connections(const struct rpb_backend *backend);
+
+/** Version of the library that is running, "1.0.0". Static. */
+RPB_PUBLIC const char *rpb_backend_library_version(void);
 
 #ifdef __cplusplus
 }
