@@ -59,13 +59,12 @@ int rpb_client_open(const struct rpb_client_options *options, struct rpb_client 
     return r ? r : rpb_client_connect(*ret_client);
 }
 
-int rpb_client_call(struct rpb_client *client, uint32_t lane, const void *data, size_t size,
-                    struct rpb_client_reply *ret_reply)
+int rpb_client_exchange(struct rpb_client *client, const struct rpb_client_request *request,
+                        struct rpb_client_reply *ret_reply)
 {
-    struct rpb_client_request request = {.lane = lane, .data = data, .size = size};
     struct rpb_client_reply reply = {0};
     uint64_t id = 0;
-    int r = rpb_client_send(client, &request, &id);
+    int r = rpb_client_send(client, request, &id);
 
     if (r) {
         return r;
@@ -86,4 +85,11 @@ int rpb_client_call(struct rpb_client *client, uint32_t lane, const void *data, 
         *ret_reply = reply;
     }
     return r;
+}
+
+int rpb_client_call(struct rpb_client *client, uint32_t lane, const void *data, size_t size,
+                    struct rpb_client_reply *ret_reply)
+{
+    return rpb_client_exchange(client, &(struct rpb_client_request){.lane = lane, .data = data, .size = size},
+                               ret_reply);
 }

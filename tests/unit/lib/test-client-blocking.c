@@ -119,10 +119,9 @@ static void down(void)
     rig_down(&rig);
 }
 
-static int open_client(struct rpb_client **ret, uint64_t timeout_ms)
+static int open_client(struct rpb_client **ret)
 {
-    return rpb_client_open(&RPB_CLIENT_OPTIONS(.service = "zccache", .version = "1.11.20", .broker = rig.broker_path,
-                                               .timeout_ms = timeout_ms),
+    return rpb_client_open(&RPB_CLIENT_OPTIONS(.service = "zccache", .version = "1.11.20", .broker = rig.broker_path),
                            ret);
 }
 
@@ -132,7 +131,7 @@ static void test_call(void)
     struct rpb_client_reply reply;
 
     up();
-    check_int(open_client(&client, 0), RPB_CLIENT_OK);
+    check_int(open_client(&client), RPB_CLIENT_OK);
     for (int i = 0; i < 3; i++) {
         check_int(rpb_client_call(client, ECHO, "hello", 5, &reply), RPB_CLIENT_OK);
         check_int(reply.size, 5);
@@ -154,7 +153,7 @@ static void test_mixed(void)
     uint64_t id;
 
     up();
-    check_int(open_client(&client, 0), RPB_CLIENT_OK);
+    check_int(open_client(&client), RPB_CLIENT_OK);
     check_int(rpb_client_send(client, &request, &id), RPB_CLIENT_OK);
     check_int(rpb_client_call(client, ECHO, "called", 6, &reply), RPB_CLIENT_OK);
     check_mem(reply.data, "called", 6);
@@ -166,14 +165,15 @@ static void test_mixed(void)
 
 static void test_slow(void)
 {
+    const struct rpb_client_request silent = {.lane = SILENT, .timeout_ms = 20};
     nsec_t begun_nsec;
     struct rpb_client *client;
     struct rpb_client_reply reply = {.size = 99};
 
     up();
-    check_int(open_client(&client, 20), RPB_CLIENT_OK);
+    check_int(open_client(&client), RPB_CLIENT_OK);
     begun_nsec = clock_monotonic();
-    check_int(rpb_client_call(client, SILENT, "x", 1, &reply), RPB_CLIENT_E_TIMEOUT);
+    check_int(rpb_client_exchange(client, &silent, &reply), RPB_CLIENT_E_TIMEOUT);
     check(clock_monotonic() >= begun_nsec + 20 * NSEC_PER_MSEC);
     check_int(reply.size, 99);
     check_int(rpb_client_failure(client)->status, RPB_CLIENT_E_TIMEOUT);
@@ -208,6 +208,7 @@ static void on_alarm(int signo)
 /* Signals that interrupt the waiting change nothing. */
 static void test_signals(void)
 {
+    const struct rpb_client_request silent = {.lane = SILENT, .timeout_ms = 40};
     struct sigaction action = {.sa_handler = on_alarm}, before;
     struct itimerval every = {.it_interval.tv_usec = 2000, .it_value.tv_usec = 2000}, never = {0};
     struct rpb_client *client;
@@ -219,10 +220,10 @@ static void test_signals(void)
     pthread_sigmask(SIG_BLOCK, &alarms, NULL); /* for the server's thread */
     up();
     pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
-    check_int(open_client(&client, 40), RPB_CLIENT_OK);
+    check_int(open_client(&client), RPB_CLIENT_OK);
     sigaction(SIGALRM, &action, &before);
     setitimer(ITIMER_REAL, &every, NULL);
-    check_int(rpb_client_call(client, SILENT, "x", 1, &reply), RPB_CLIENT_E_TIMEOUT);
+    check_int(rpb_client_exchange(client, &silent, &reply), RPB_CLIENT_E_TIMEOUT);
     setitimer(ITIMER_REAL, &never, NULL);
     sigaction(SIGALRM, &before, NULL);
     rpb_client_free(client);
@@ -236,7 +237,7 @@ static void *call_often(void *argument)
     struct rpb_client_reply reply;
     char text[32];
 
-    if (open_client(&client, 0)) {
+    if (open_client(&client)) {
         wrong++;
     }
     for (int i = 0; client && !wrong && i < CALLS; i++) {

@@ -17,10 +17,11 @@
  * One `struct rpb_client` is one connection: it asks the broker where the service's backend listens (spec 01 §14.2),
  * connects to it and then exchanges frames with it (spec 03 §15.3); the broker is out of the way from there on.
  *
- * Two forms. The blocking calls are rpb_client_open(), rpb_client_connect() and rpb_client_call(); each ends by itself,
- * at its deadline if nothing comes earlier. Under them, and usable directly from any event loop, is the form that never
- * waits: rpb_client_begin(), rpb_client_send(), rpb_client_receive(), and rpb_client_step() whenever rpb_client_fd() is
- * ready for rpb_client_wants() or rpb_client_deadline() is over. Both forms may be mixed on one object.
+ * Two forms. The blocking calls are rpb_client_open(), rpb_client_connect(), rpb_client_call() and
+ * rpb_client_exchange(); each ends by itself, at its deadline if nothing comes earlier. Under them, and usable directly
+ * from any event loop, is the form that never waits: rpb_client_begin(), rpb_client_send(), rpb_client_receive(), and
+ * rpb_client_step() whenever rpb_client_fd() is ready for rpb_client_wants() or rpb_client_deadline() is over. Both
+ * forms may be mixed on one object.
  *
  * The library starts no thread and no process, installs no signal handler and raises no SIGPIPE, keeps nothing outside
  * of its objects, writes nowhere, and opens AF_UNIX sockets only, all close-on-exec. Different objects may be used from
@@ -294,6 +295,16 @@ RPB_PUBLIC int rpb_client_call(struct rpb_client *client, uint32_t lane, const v
                                struct rpb_client_reply *ret_reply);
 
 /*
+ * The same for a request with a timeout or a trace context of its own.
+ *   @client     connected.
+ *   @request    borrowed for the call.
+ *   @ret_reply  as in rpb_client_receive(); untouched on failure.
+ * As rpb_client_call().
+ */
+RPB_PUBLIC int rpb_client_exchange(struct rpb_client *client, const struct rpb_client_request *request,
+                                   struct rpb_client_reply *ret_reply);
+
+/*
  * Queues one request and sends as much as the socket takes; the rest goes out in rpb_client_step(). Ids count from 1
  * and leave out 0 and those still in use when they wrap.
  *   @client   connected.
@@ -310,10 +321,10 @@ RPB_PUBLIC int rpb_client_send(struct rpb_client *client, const struct rpb_clien
  *   @client     in any state.
  *   @id         of the request; 0: whichever was decided first.
  *   @ret_reply  what it points to stays valid until the next call of rpb_client_receive(), rpb_client_call(),
- *               rpb_client_forget() or rpb_client_free() with this client. With RPB_CLIENT_E_TIMEOUT only request_id is
- *               set. Untouched otherwise.
- * RPB_CLIENT_OK. RPB_CLIENT_AGAIN: not here yet. RPB_CLIENT_E_TIMEOUT: this request's time is over. RPB_CLIENT_E_STATE:
- * no such request, or with 0 none at all. Else the failure that ended the connection before the reply came.
+ *               rpb_client_exchange(), rpb_client_forget() or rpb_client_free() with this client. With
+ * RPB_CLIENT_E_TIMEOUT only request_id is set. Untouched otherwise. RPB_CLIENT_OK. RPB_CLIENT_AGAIN: not here yet.
+ * RPB_CLIENT_E_TIMEOUT: this request's time is over. RPB_CLIENT_E_STATE: no such request, or with 0 none at all. Else
+ * the failure that ended the connection before the reply came.
  */
 RPB_PUBLIC int rpb_client_receive(struct rpb_client *client, uint64_t id, struct rpb_client_reply *ret_reply);
 
