@@ -115,7 +115,9 @@ size_t hello_rig_pack(uint8_t *ret, const Hello *hello, uint64_t request_id, con
                       const char *tracestate)
 {
     const struct envelope_echo echo = {.request_id = request_id, .traceparent = traceparent, .tracestate = tracestate};
-    uint8_t payload[4096];
+    static uint8_t payload[HELLO_BODY_MAX];
+
+    check_fatal(message_size(MESSAGE_OF(hello)) <= sizeof(payload));
     struct slice slice = {.data = (const char *)payload, .size = message_pack(MESSAGE_OF(hello), payload)};
     size_t size;
     Frame frame;
