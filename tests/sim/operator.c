@@ -96,8 +96,6 @@ static void make_disk(struct world *world)
 /* --------------------------------------------------------------------------------------------------------- scenarios
  */
 
-static struct sim_proc *holder; /* of the lock, in SCENARIO_START */
-
 static void leave_stale_socket(struct world *world)
 {
     int fd;
@@ -111,6 +109,7 @@ static void leave_stale_socket(struct world *world)
     (void)k_close(fd);
 }
 
+/* Longer than a starting broker is patient, or not. */
 static void release_lock(struct sim_actor *actor)
 {
     k_proc_exit(actor->proc, CLD_EXITED, 0);
@@ -119,7 +118,7 @@ static void release_lock(struct sim_actor *actor)
 /* Another broker that is about to end holds the lock for a while. */
 static void hold_lock(struct world *world)
 {
-    struct sim_proc *before = sim.current;
+    struct sim_proc *before = sim.current, *holder;
     char path[WORLD_PATH + 8];
     int fd;
 
@@ -130,13 +129,20 @@ static void hold_lock(struct world *world)
     fd = k_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     (void)k_flock(fd, LOCK_EX | LOCK_NB);
     sim.current = before;
-    sim_wake_at(sim_add_actor("holder", holder, release_lock, world), sim.now_nsec + sim_below(900 * MSEC));
+    sim_wake_at(sim_add_actor("holder", holder, release_lock, world),
+                sim.now_nsec + sim_below(sim.plan.preempt_rate ? 1800 * MSEC : 900 * MSEC));
+    world->holder = holder;
 }
 
 static void add_client(struct world *world, enum client_script script, int service, uint64_t begin_nsec)
 {
     if (world->n_clients < WORLD_CLIENTS) {
-        world->clients[world->n_clients++] = client_start(world, script, service, begin_nsec);
+        struct sim_client *client = client_start(world, script, service, begin_nsec);
+
+        world->clients[world->n_clients++] = client;
+        if (sim.plan.preempt_rate > 0 && sim_chance(1, 16)) {
+            client->actor->proc->uid = SIM_STRANGER;
+        }
     }
 }
 

@@ -31,6 +31,7 @@ enum {
     SIM_ACTORS = 96,
     SIM_THREADS = 16,
     SIM_UID = 1000,
+    SIM_STRANGER = 1001, /* another user */
     SIM_PID_FIRST = 1000,
 };
 

@@ -119,7 +119,8 @@ struct world {
     bool has_power_cut, is_half_written;
     int half_written;
     uint64_t canary_deadline_nsec, rest_nsec;
-    bool was_at_rest; /* when SIGTERM came: nothing holds the drain */
+    struct sim_proc *holder; /* of the lock, in SCENARIO_START; NULL: nobody */
+    bool was_at_rest;        /* when SIGTERM came: nothing holds the drain */
 };
 
 extern const char *const world_services[WORLD_SERVICES];
