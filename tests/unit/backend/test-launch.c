@@ -579,6 +579,35 @@ static void test_binary_that_is_being_written(void)
     scene_deinit(&scene);
 }
 
+/* The file was not there when its hash was asked for, and is there when it is to be run: no key would match it. */
+static void test_binary_that_appears(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char path[600], away[600];
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    scene_up(&scene, definition, &asked); /* the path is known to be local from now on */
+    snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
+    snprintf(away, sizeof(away), "%s/away", scene.bin_dir);
+    check_int(rename(path, away), 0);
+    scene_ask(&scene, definition, "2.0.0", &asked);
+    check_int(asked.r, BACKENDS_E_WAIT);
+    check_int(rename(away, path), 0);
+    scene_run_until_answered(&scene, &asked);
+    check_int(asked.answer.code, ERROR_CODE(BACKEND_SPAWN_FAILED));
+    check(strstr(asked.answer.reason, "was replaced while it was being launched") != NULL);
+    scene_run_until_quiet(&scene);
+    scene_ask(&scene, definition, "2.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
 static void test_binary_that_stays_busy(void)
 {
     struct scene scene;
@@ -1070,7 +1099,8 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"another identity is refused", test_wrong_answers},
               {"what cannot be executed is refused", test_what_cannot_be_executed},
               {"a binary that is being written is tried again", test_binary_that_is_being_written},
-              {"five times", test_binary_that_stays_busy}, {"the budget ends launches", test_budget},
+              {"five times", test_binary_that_stays_busy},
+              {"a binary that appears meanwhile", test_binary_that_appears}, {"the budget ends launches", test_budget},
               {"a key whose window is over is forgotten", test_budget_is_swept},
               {"a crash loop is limited", test_crash_loop_is_limited},
               {"a backend that stays up is forgiven", test_stable_backend_is_forgiven},
