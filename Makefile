@@ -29,6 +29,10 @@ CUNIT_LIBS := $(shell pkg-config --libs cunit 2>/dev/null)
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
            -Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla -Wformat=2 \
            -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers
+# uthash's macros fall through from case to case, which gcc sees and clang takes for ours
+ifneq ($(findstring clang,$(CC)),)
+WARN    += -Wno-implicit-fallthrough
+endif
 GEN_WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-unused-variable -Wno-unused-const-variable \
            -Wno-unused-function -Wno-sign-compare
 OPT     ?= -O2
@@ -267,6 +271,8 @@ $(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
+$(BUILD)/tests/fuzz/fuzz-fsm: $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard scripts/fsmgen/*.c)) gen/fsm_lexer.c gen/fsm_parser.c)
+$(BUILD)/tests/fuzz/fuzz-connection: private LDFLAGS_ += -Wl,--wrap=clock_gettime
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

@@ -124,7 +124,8 @@ bool text_report_is_full(const struct text_report *report);
 void text_report_add(struct text_report *report, struct slice text, enum text_fault fault, bool is_warning,
                      size_t offset, size_t size, const char *format, ...) __attribute__((format(printf, 7, 8)));
 void text_report_addv(struct text_report *report, struct slice text, enum text_fault fault, bool is_warning,
-                      size_t offset, size_t size, const char *format, va_list arguments);
+                      size_t offset, size_t size, const char *format, va_list arguments)
+    __attribute__((format(printf, 7, 0)));
 
 /* Puts the diagnostics into the order of the text. */
 void text_report_sort(struct text_report *report);
