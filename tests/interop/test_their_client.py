@@ -71,6 +71,18 @@ class Connect:
             self.assertEqual(self.assertConnected(said).replies, [(1, LANE, b"x")])
         broker.stop()
 
+    def test_where_brokers_are(self):
+        """Both sides derive the same paths, so a broker that was started without any is found."""
+        for instance in ("shared", "private:svc", "explicit:ci-1"):
+            for env in ({}, {"XDG_RUNTIME_DIR": None}):    # an empty one is unset here, a relative path there (decision 9b)
+                ours = self.box.run("endpoint", "--instance", instance, env=self.box.env(**env))
+                self.assertEqual(self.client("endpoint", instance, **env)["endpoint"], ours.stdout.strip())
+        path = self.client("endpoint", "shared")["endpoint"]
+        broker = self.box.daemon("serve", socket=path).ready()
+        for said in self.each_way(path, "svc", "1.0.0", *frames(b"found")):
+            self.assertEqual(self.assertConnected(said).replies, [(1, LANE, b"found")])
+        broker.stop()
+
     def test_nobody_there(self):
         for said in self.each_way(NOBODY, "svc", "1.0.0"):
             self.assertError(said, "BrokerConnect")

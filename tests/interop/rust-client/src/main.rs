@@ -9,6 +9,7 @@ use running_process::broker::client::{
     connect_to_backend, send_admin_request, BackendConnection, BackendConnectionRoute, BrokerClientError,
     ConnectBackendRequest,
 };
+use running_process::broker::lifecycle::{names, sid};
 use running_process::broker::protocol::{self as pb, hello_reply::Result as Answer, read_frame, write_frame};
 use std::io::{Read, Write};
 use std::process::exit;
@@ -18,6 +19,7 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "usage: their-client version
        their-client connect|session|async BROKER SERVICE VERSION [self=V] [cached=PATH] [adopt=1] [keepalive=N] [repeat=N] [LANE HEX]...
        their-client range BROKER SERVICE VERSION MIN MAX
+       their-client endpoint shared|private:SERVICE|explicit:NAME
        their-client admin BROKER VERB [json]
        their-client probe|probe-async MANIFEST [LANE HEX]
        their-client frames|frames-async ENDPOINT [LANE HEX]...
@@ -135,6 +137,19 @@ fn range(args: &[String]) -> Fallible<()> {
         })?,
         other => println!("answer={other:?}"),
     }
+    Ok(())
+}
+
+/// Where it looks for the broker of an instance.
+fn endpoint(args: &[String]) -> Fallible<()> {
+    let user = sid::user_sid_hash()?;
+    let path = match args.first().unwrap_or_else(|| usage()).split_once(':') {
+        None => names::shared_broker_pipe(&user)?,
+        Some(("private", service)) => names::private_broker_pipe(&user, service)?,
+        Some(("explicit", name)) => names::explicit_instance_pipe(&user, name)?,
+        Some(_) => usage(),
+    };
+    println!("endpoint={}", path.unix.ok_or("no path")?.display());
     Ok(())
 }
 
@@ -353,6 +368,7 @@ fn main() {
         "version" => version(),
         "connect" => connect(args),
         "range" => range(args),
+        "endpoint" => endpoint(args),
         "admin" => admin(args),
         "probe" => probe(args),
         "recode" => recode(args),
