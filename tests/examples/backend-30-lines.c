@@ -21,9 +21,8 @@ static int echo(struct rpb_backend_request *request, void *user)
 int main(void)
 {
     static const uint32_t lanes[] = {0xF001};
-    struct rpb_backend_config config = {.size = sizeof(config), .lanes = lanes, .n_lanes = 1, .handle = echo};
     char text[RPB_BACKEND_TEXT_MAX];
-    int r = rpb_backend_new(&config, &backend, text);
+    int r = rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, .n_lanes = 1, .handle = echo), &backend, text);
 
     if (r < 0) {
         fprintf(stderr, "%s\n", text);

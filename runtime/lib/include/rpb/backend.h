@@ -8,9 +8,8 @@
  * A backend takes over the listening socket that the broker made for it (or binds the endpoint that it was told),
  * proves who it is to whoever asks with an identity probe, and answers frames on the lanes that it serves:
  *
- *     struct rpb_backend_config config = {.size = sizeof(config), .lanes = lanes, .n_lanes = 1, .handle =
- * answer}; rpb_backend_new(&config, &backend, text);    // listening from here on: clients queue, they are not refused
- *     load_everything_slow();
+ *     rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, .n_lanes = 1, .handle = answer), &backend, text);
+ *     load_everything_slow();                      // it listens already: clients queue, they are not refused
  *     rpb_backend_run(backend);                    // until rpb_backend_stop(), or idle for long enough
  *     rpb_backend_free(backend);
  *
@@ -26,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "rpb/protocol.h"
 
@@ -273,7 +273,7 @@ RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fau
 /* ---------------------------------------------------------------------------------------------------------- backend */
 
 /**
- * What a backend is made of. Set .size = sizeof(the struct) and what is wanted; zero is the default everywhere. Strings
+ * What a backend is made of. Zero chooses the default everywhere; RPB_BACKEND_CONFIG() sets the size. Strings
  * and @lanes are copied by rpb_backend_new().
  */
 struct rpb_backend_config {
@@ -301,11 +301,12 @@ struct rpb_backend_config {
     /** Told why a connection was dropped and the like, one line in @text; for the log. NULL: nobody. */
     void (*notice)(const char *text, void *user);
 
-    const char *endpoint; /**< path of the socket; NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE */
-    const char
-        *namespace_id; /**< NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_NAMESPACE; "default" when that is unset too */
-    const char *
-        sidecar_path; /**< identity file to write before serving (spec 03 §15.4) and to remove at the end; NULL: none */
+    /** Path of the socket; NULL: RPB_ENV_BACKEND_PIPE. */
+    const char *endpoint;
+    /** Namespace of the endpoint; NULL: RPB_ENV_BACKEND_NAMESPACE, and "default" when that is unset too. */
+    const char *namespace_id;
+    /** Identity file to write before serving (spec 03 §15.4) and to remove at the end; NULL: none. */
+    const char *sidecar_path;
 
     /**
      * Ends rpb_backend_run() when nothing happened for this long: no connection open that has sent a payload frame, and
@@ -323,6 +324,16 @@ struct rpb_backend_config {
     uint32_t drain_msec;       /**< how long rpb_backend_stop() lets put-off answers and writes finish; default 5000 */
     bool any_user;             /**< serve other users too; default: connections of other users are dropped */
 };
+
+/** Empties *@config and sets its size. For C++, and for C where a compound literal does not suit. */
+static inline void rpb_backend_config_init(struct rpb_backend_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->size = sizeof(*config);
+}
+
+/** A configuration in place, for C: rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, …), &backend, text) */
+#define RPB_BACKEND_CONFIG(...) ((struct rpb_backend_config){.size = sizeof(struct rpb_backend_config), __VA_ARGS__})
 
 /**
  * A backend that listens: rpb_backend_listen(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The n-th allocation of the library fails, once and from then on, for every n: a backend is made or not, a client is
+ * answered or dropped, nothing leaks, and the next client is served. The sanitizers bring their own allocator, which
+ * cannot be replaced: there every n passes at once.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backend_scene.h"
+#include "check.h"
+
+static _Atomic long left = -1; /* allocations until one fails; negative: none does */
+static _Atomic bool goes_on;   /* and all after it */
+static _Atomic bool has_failed;
+
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
+static bool fails(void)
+{
+    if (left < 0) {
+        return false;
+    }
+    if (left > 0) {
+        left--;
+        return false;
+    }
+    left = goes_on ? 0 : -1;
+    has_failed = true;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __libc_realloc(memory, size);
+}
+#endif
+
+static struct scene scene;
+
+/* Allocations fail from @n on until mend(). */
+static void spoil(long n, bool for_ever)
+{
+    goes_on = for_ever;
+    left = n;
+}
+
+static void mend(void)
+{
+    left = -1;
+}
+
+/* A client of the sick backend; then one of the healed, which must be served. False: nothing failed any more. */
+static bool serve_with_failing(long n, bool for_ever)
+{
+    static char half[70000] = "\x01\x00\x10\x01\x00";
+    uint64_t id;
+    char payload[16];
+    size_t size;
+    int fd, other;
+
+    has_failed = false;
+    scene_init(&scene);
+    scene.config.take_legacy = NULL;
+    scene_open(&scene);
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "hello");
+    scene_ask(fd, 2, "d");
+    (void)scene_frame(SCENE_LANE, 3, "cut", &size);
+    scene_send(fd, scene_frame(SCENE_LANE, 3, "cut", &size), size - 1);
+    spoil(n, for_ever);
+    scene_pump(&scene);
+    mend();
+    other = scene_dial(&scene);
+    scene_send(other, half, sizeof(half));
+    spoil(n, for_ever);
+    scene_pump(&scene);
+    mend();
+    close(other);
+    if (scene_answer(fd, &id, payload, sizeof(payload))) {
+        check_int(id, 1);
+        check_str(payload, "hello");
+    } else {
+        check(has_failed || scene_is_closed(&scene, fd));
+    }
+    for (size_t i = 0; i < scene.n_laters; i++) {
+        int r;
+
+        spoil(n, for_ever);
+        r = rpb_backend_respond_later(scene.laters[i], "late", 4);
+        mend();
+        check(r == 0 || r == -ENOMEM || r == -EPIPE);
+    }
+    close(fd);
+    scene_pump(&scene);
+    fd = scene_dial(&scene);
+    check(scene_probe(&scene, fd));
+    scene_ask(fd, 9, "well");
+    scene_pump(&scene);
+    check(scene_answer(fd, &id, payload, sizeof(payload)) && id == 9);
+    close(fd);
+    scene_close(&scene);
+    return has_failed;
+}
+
+static void sweep(bool (*run)(long n, bool for_ever), long least)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        long n = 0;
+
+        while (run(n, for_ever) && n < 500) {
+            n++;
+        }
+        check(n < 500);
+#ifndef __SANITIZE_ADDRESS__
+        check(n >= least || getenv("RPB_TEST_VALGRIND"));
+#endif
+    }
+}
+
+/* A backend is made whole or not at all. */
+static bool make_with_failing(long n, bool for_ever)
+{
+    char text[RPB_BACKEND_TEXT_MAX] = "", sidecar[256];
+    struct rpb_backend *backend = NULL;
+    bool failed;
+    int r;
+
+    has_failed = false;
+    scene_init(&scene);
+    snprintf(sidecar, sizeof(sidecar), "%s/identity.json", check_tmpdir());
+    scene.config.sidecar_path = sidecar;
+    scene.config.sha256 = RPB_BACKEND_SHA256_ALWAYS;
+    spoil(n, for_ever);
+    r = rpb_backend_new(&scene.config, &backend, text);
+    if (r == 0) {
+        r = rpb_backend_prepare(backend);
+    }
+    mend();
+    failed = has_failed;
+    check(r == 0 || (r == -ENOMEM && failed));
+    check(r == 0 || backend || *text);
+    rpb_backend_free(backend);
+    check_int(access(scene.path, F_OK), -1);
+    check_int(access(sidecar, F_OK), -1);
+    return failed && r != 0;
+}
+
+/* The pure forms. */
+static bool classify_with_failing(long n, bool for_ever)
+{
+    static const uint32_t lanes[] = {SCENE_LANE};
+    static struct rpb_backend_identity identity = {.exe_path = "/x", .path = "/y"};
+    struct rpb_backend_mux mux = {.identity = &identity, .lanes = lanes, .n_lanes = 1};
+    struct rpb_backend_mux_result result;
+    char *json = NULL;
+    size_t size;
+    const void *bytes = scene_frame(SCENE_LANE, 1, "x", &size);
+    bool failed;
+    int r;
+
+    has_failed = false;
+    spoil(n, for_ever);
+    r = rpb_backend_mux_classify(&mux, bytes, size, &result);
+    if (r == 0) {
+        rpb_backend_mux_result_deinit(&result);
+        r = rpb_backend_identity_to_json(&identity, &json);
+    }
+    if (r == 0) {
+        r = rpb_backend_identity_from_json(json, strlen(json), &identity);
+    }
+    mend();
+    failed = has_failed;
+    free(json);
+    check(r == 0 || (failed && (r == -ENOMEM || r == -EBADMSG)));
+    return failed;
+}
+
+static void test_serving(void)
+{
+    sweep(serve_with_failing, 3);
+}
+
+static void test_making(void)
+{
+    sweep(make_with_failing, 5);
+}
+
+static void test_classifying(void)
+{
+    sweep(classify_with_failing, 5);
+}
+
+CHECK_PROGRAM("lib/backend-memory", {"serving without memory", test_serving},
+              {"a backend is made whole or not at all", test_making}, {"mux and identity file", test_classifying})
