@@ -259,10 +259,15 @@ class Rest(harness.Case):
         only_unix = os.path.join(harness.BUILD, "tests/helpers/only-unix")
         harness.need(only_unix, "the filter")
         harness.need(harness.TEST_BACKEND, "the test backend")
-        self.assertNotEqual(self.box.run("-c", "import socket; socket.socket(socket.AF_INET)", program="/usr/bin/python3",
-                                         prefix=[only_unix]).returncode, 0, "the filter does not filter")
+        for attempt, fate in (("socket(AF_UNIX)", 0), ("socketpair()", 0), ("socket(AF_INET)", -signal.SIGSYS),
+                              ("socket(AF_INET6, SOCK_DGRAM)", -signal.SIGSYS), ("socket(AF_NETLINK, SOCK_RAW)", -signal.SIGSYS),
+                              ("socketpair(AF_INET)", -signal.SIGSYS)):
+            tried = self.box.run("-c", "from socket import *; " + attempt, program="/usr/bin/python3", prefix=[only_unix])
+            self.assertEqual(tried.returncode, fate, "the filter does not filter: " + attempt + tried.stderr)
         self.box.service("svc")
         broker = self.box.launch_mode(prefix=[only_unix])
+        with open("/proc/%d/status" % broker.pid) as text:
+            self.assertIn("\nSeccomp:\t2\n", text.read())
         self.assertNegotiated(say_hello(broker.socket, "svc", "1.0.0"))
         harness.ask_admin(broker.socket, 1, json=True)
         say_hello(broker.socket, "nosuch", "1.0.0")
