@@ -18,7 +18,7 @@
 
 enum { READ_SIZE = 65536, TRICKLE_MSEC = 1 };
 
-static void note(struct conform *conform, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void note(struct conform *conform, const char *format, va_list arguments)
 {
     (void)vsnprintf(conform->detail, sizeof(conform->detail), format, arguments);
 }
