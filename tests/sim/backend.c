@@ -166,6 +166,7 @@ static void exec_first(struct sim_backend *backend)
     if (k_exec(backend->proc, backend->program, error) < 0) {
         return;
     }
+    backend->build = backend->world->builds[!strcmp(backend->service, world_services[1])];
     backend->step = STEP_LISTEN;
     sim_wake_at(backend->proc->actor, sim.now_nsec + sim_below(backend->script == BACKEND_SLOW ? 5 * SEC : 2 * MSEC));
     if (backend->script == BACKEND_EXITS) {

@@ -39,8 +39,12 @@ static void check_endpoint(const struct sim_client *client)
         sim_fail("a client of %s is sent to %s", world_services[client->service], backend->service);
     } else if (!backend->has_answered) {
         sim_fail("a client is sent to a backend that has not proved itself");
-    } else if (!backend->proc->is_alive && backend->proc->died_nsec < client->connected_nsec) {
+    } else if (!backend->proc->is_alive && backend->proc->died_at < client->asked_at &&
+               (sim.n_faults == 0 || backend->proc->died_nsec + SEC < client->connected_nsec)) {
         sim_fail("a client is sent to a backend that was dead before it asked");
+    } else if (backend->build != client->build_before && !is_garbled && sim.n_faults == 0 &&
+               client->build_before == client->world->builds[client->service]) {
+        sim_fail("a client is sent to another build than is installed");
     }
 }
 
@@ -73,7 +77,8 @@ static void check_latency(const struct sim_client *client)
 
 void check_client(struct sim_client *client)
 {
-    bool is_plain = client->script == CLIENT_WHOLE || client->script == CLIENT_BYTEWISE;
+    bool is_plain =
+        client->script == CLIENT_WHOLE || client->script == CLIENT_BYTEWISE || client->script == CLIENT_ASSASSIN;
 
     if (client->result == CLIENT_NEGOTIATED) {
         check_endpoint(client);

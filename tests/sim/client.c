@@ -197,6 +197,7 @@ static void connect_broker(struct sim_client *client)
         client->fd = k_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
     }
     client->edits_before = client->world->n_edits[client->service];
+    client->build_before = client->world->builds[client->service];
     r = k_connect(client->fd, client->world->socket_path);
     sim_trace("connect = %d", r);
     if (r == -EAGAIN) {
@@ -205,8 +206,23 @@ static void connect_broker(struct sim_client *client)
         finish(client, CLIENT_UNREACHABLE);
     } else {
         client->connected_nsec = sim.now_nsec;
+        if (client->world->holder && client->world->holder->is_alive) {
+            sim_fail("a broker serves while another one holds the lock");
+        }
         client->step = client->script == CLIENT_SILENT ? STEP_SIT : STEP_SEND;
-        sim_wake_at(client->actor, sim.now_nsec);
+        sim_wake_at(client->actor,
+                    sim.now_nsec + (client->script == CLIENT_ASSASSIN ? MSEC : 0)); /* it is accepted by then */
+    }
+}
+
+static void kill_backends(struct sim_client *client)
+{
+    struct world *world = client->world;
+
+    for (int i = 0; i < world->n_backends && world->scenario != SCENARIO_REGISTERED; i++) {
+        if (world->backends[i]->has_answered && !strcmp(world->backends[i]->service, world_services[client->service])) {
+            k_proc_signal(world->backends[i]->proc, SIGKILL);
+        }
     }
 }
 
@@ -235,6 +251,9 @@ static void send_some(struct sim_client *client)
     size_t size = client->n_limit - client->n_sent;
     long n;
 
+    if (client->script == CLIENT_ASSASSIN && client->n_sent == 0) {
+        kill_backends(client);
+    }
     if (client->script == CLIENT_BYTEWISE && size > 1) {
         size = 1;
     }
@@ -250,6 +269,7 @@ static void send_some(struct sim_client *client)
     }
     client->n_sent += (size_t)n;
     if (client->n_sent == client->n_limit) {
+        client->asked_at = ++sim.sequence;
         after_sending(client);
     } else {
         sim_wake_at(client->actor, sim.now_nsec + (client->script == CLIENT_BYTEWISE ? sim_below(20 * MSEC) : 0));

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "broker_v1_service_def.pb-c.h"
 #include "world.h"
 
 #define DEFINITIONS "/home/user/services"
@@ -45,10 +46,47 @@ static void set_mode(const char *path, mode_t mode, uid_t uid)
 }
 
 /* Odd edits forbid version 1.0.0. By rename, or in place, as editors and backends do it. */
+static void remove_form(const char *name, const char *suffix)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), DEFINITIONS "/%s%s", name, suffix);
+    (void)k_unlinkat(AT_FDCWD, path, 0);
+}
+
+/* The same in one of the binary forms, with what would go before it removed. */
+static void write_binary(struct world *world, int service, const char *suffix)
+{
+    RunningProcess__Broker__V1__ServiceDefinition definition;
+    const char *name = world_services[service];
+    char path[128], text[64];
+    uint8_t bytes[512];
+
+    running_process__broker__v1__service_definition__init(&definition);
+    snprintf(path, sizeof(path), "/opt/%s/backend", name);
+    snprintf(text, sizeof(text), "/opt/%s", name);
+    definition.service_name = sim_copy(name);
+    definition.binary_path = sim_copy(path);
+    definition.per_version_binary_dir = sim_copy(text);
+    definition.isolation = RUNNING_PROCESS__BROKER__V1__BROKER_ISOLATION__SHARED_BROKER;
+    definition.min_version = sim_copy(world->n_edits[service] % 2 ? "2.0.0" : "1.0.0");
+    snprintf(path, sizeof(path), DEFINITIONS "/%s%s", name, suffix);
+    (void)k_put_file(path, bytes, running_process__broker__v1__service_definition__pack(&definition, bytes), 0600);
+    remove_form(name, ".txtpb");
+    if (strcmp(suffix, ".servicedef") == 0) {
+        remove_form(name, ".servicedef.v2");
+    }
+}
+
 void world_write_definition(struct world *world, int service, bool is_atomic)
 {
     const char *name = world_services[service];
     char path[128], temporary[128], text[512];
+
+    if (sim.plan.preempt_rate > 0 && sim_chance(1, 2)) {
+        write_binary(world, service, sim_chance(1, 2) ? ".servicedef.v2" : ".servicedef");
+        return;
+    }
 
     snprintf(path, sizeof(path), DEFINITIONS "/%s.txtpb", name);
     snprintf(temporary, sizeof(temporary), DEFINITIONS "/.%s.tmp", name);
@@ -277,8 +315,21 @@ static void edit(struct world *world)
     sim_trace("the definition of %s is edited (%u)", world_services[service], world->n_edits[service]);
 }
 
+static bool is_running(const char *path)
+{
+    struct sim_inode *inode = NULL;
+
+    (void)k_walk(AT_FDCWD, path, true, &inode, NULL, NULL);
+    for (int i = 0; i < sim.n_procs; i++) {
+        if (sim.procs[i]->is_alive && sim.procs[i]->exe_inode == inode) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Another build of the same program: another key. */
-static void replace_program(int service)
+static void replace_program(struct world *world, int service)
 {
     char path[64], text[128], temporary[80];
 
@@ -286,8 +337,13 @@ static void replace_program(int service)
     snprintf(temporary, sizeof(temporary), "%s.new", path);
     snprintf(text, sizeof(text), "another program of %s: %llu", world_services[service],
              (unsigned long long)sim_random());
-    put_text(temporary, text, 0755);
-    (void)k_renameat(AT_FDCWD, temporary, AT_FDCWD, path);
+    if (sim_chance(1, 2) && !is_running(path)) {
+        put_text(path, text, 0755); /* in place, the same inode */
+    } else {
+        put_text(temporary, text, 0755);
+        (void)k_renameat(AT_FDCWD, temporary, AT_FDCWD, path);
+    }
+    world->builds[service]++;
     sim_trace("the program of %s is another one", world_services[service]);
 }
 
@@ -307,7 +363,7 @@ static void do_mischief(struct world *world)
         if (world->scenario == SCENARIO_REGISTERED) {
             break;
         }
-        replace_program((int)sim_below(WORLD_SERVICES));
+        replace_program(world, (int)sim_below(WORLD_SERVICES));
         break;
     default:
         break;
@@ -358,6 +414,7 @@ static void terminate(struct world *world)
 static void begin_canary(struct world *world)
 {
     world->is_half_written = false;
+    sim.plan.slow_rate = 0;
     sim.is_faulty = false;
     if (world->n_edits[0] % 2) {
         world->n_edits[0]++;

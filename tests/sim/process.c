@@ -90,6 +90,7 @@ void k_proc_exit(struct sim_proc *proc, int code, int status)
     proc->exit_code = code;
     proc->exit_status = status;
     proc->died_nsec = sim.now_nsec;
+    proc->died_at = ++sim.sequence;
     sim_mix((uint64_t)proc->pid << 8 | (uint64_t)status);
     sim_trace("pid %d ends: %s %d", (int)proc->pid, code == CLD_EXITED ? "status" : "signal", status);
     close_all(proc, false);

@@ -176,6 +176,7 @@ const char *run_one(const struct run *run)
         }
         sim.is_faulty = false;
         sim.plan.memory_for_ever = false;
+        sim.plan.slow_rate = 0;
         sim.n_faults++; /* not the run of an undisturbed broker any more */
         has_ended = run_broker(&world);
     }

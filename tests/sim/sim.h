@@ -169,6 +169,7 @@ struct sim_proc {
     int exit_code; /* CLD_EXITED or CLD_KILLED */
     int exit_status;
     uint64_t born_nsec, died_nsec;
+    uint64_t died_at; /* sim.sequence */
     char exe[256];
     struct sim_inode *exe_inode;
     struct sim_fd fds[SIM_FDS];
@@ -229,6 +230,7 @@ struct sim {
     uint32_t n_faults;
     enum sim_call fault_call; /* the last fault */
     uint64_t hash;            /* of all that happened */
+    uint64_t sequence;        /* orders what happens at one moment */
     uint64_t live_blocks;
     bool is_tracing;
     jmp_buf *on_death;                                         /* of the broker */

@@ -8,7 +8,7 @@
 enum {
     WORLD_SERVICES = 2,
     WORLD_CLIENTS = 48,
-    WORLD_BACKENDS = 32,
+    WORLD_BACKENDS = 64,
     WORLD_PATH = 108,
 };
 
@@ -41,6 +41,7 @@ struct sim_backend {
     size_t n_in, n_out, n_sent;
     uint64_t dies_nsec;
     bool has_answered;
+    uint32_t build; /* of its program, that it runs */
 };
 
 enum client_script {
@@ -53,7 +54,8 @@ enum client_script {
     CLIENT_SILENT,
     CLIENT_GARBLED, /* some bytes are others */
     CLIENT_ADMIN,
-    CLIENT_LARGE, /* a Hello longer than 64 KiB */
+    CLIENT_ASSASSIN, /* kills its backend, then asks */
+    CLIENT_LARGE,    /* a Hello longer than 64 KiB */
     CLIENT_SCRIPTS,
     CLIENT_SHUTDOWN = CLIENT_SCRIPTS, /* the admin verb; the operator's */
 };
@@ -80,6 +82,8 @@ struct sim_client {
     uint8_t in[8192];
     size_t n_in;
     uint64_t connected_nsec, done_nsec;
+    uint64_t asked_at;     /* sim.sequence of the last byte of the request */
+    uint32_t build_before; /* the build of its service's program, when it began */
     uint32_t edits_before; /* of its service's definition, when it began */
     enum client_result result;
     uint32_t code;
@@ -108,8 +112,8 @@ struct world {
     int n_backends;
     struct sim_client *clients[WORLD_CLIENTS];
     int n_clients;
+    uint32_t builds[WORLD_SERVICES];  /* counts the builds */
     uint32_t n_edits[WORLD_SERVICES]; /* odd: the version 1.0.0 is not allowed any more */
-    bool is_edit_under_way;
     /* the operator */
     struct sim_actor *operator;
     int step;
