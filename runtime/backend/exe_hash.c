@@ -491,9 +491,11 @@ void exe_hash_deinit(struct exe_hash *cache)
         return;
     }
     while ((job = LIST_FIRST(&cache->jobs))) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each call takes the first one off the list */
         discard(job);
     }
     while ((job = LIST_FIRST(&cache->hung))) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above */
         LIST_REMOVE(job, entry);
         release(job);
     }
