@@ -176,6 +176,12 @@ static int pick_errno(enum sim_call call)
     return n ? errnos[sim_below((uint64_t)n)] : 0;
 }
 
+/* What tells to try again at once does not stay. */
+static bool can_last(int error)
+{
+    return error != EINTR && error != EAGAIN && error != ECONNABORTED && error != EPROTO;
+}
+
 static int fault_of(enum sim_call call)
 {
     int error = 0;
@@ -198,11 +204,20 @@ static int fault_of(enum sim_call call)
                sim_chance(sim.plan.fault_rate, 65536)) {
         error = pick_errno(call);
     }
+    if (!error && sim.lasting_errno && call == sim.fault_call && sim.now_nsec < sim.lasting_nsec) {
+        return sim.lasting_errno;
+    }
     if (error) {
         sim.n_faults++;
         sim.fault_call = call;
         sim_trace("FAULT %s() at call %llu: %s", call_names[call], (unsigned long long)sim.n_calls,
                   strerrorname_np(error));
+        sim.lasting_errno = 0;
+        if (can_last(error) && sim_chance(sim.plan.lasting_rate, 1024)) {
+            sim.lasting_errno = error;
+            sim.lasting_nsec = sim.now_nsec + 5 * SEC;
+            sim_trace("and so it will for 5 s");
+        }
     }
     return error;
 }

@@ -202,6 +202,7 @@ struct sim_plan {
     uint64_t kill_at;                 /* the broker is killed at this call */
     uint32_t fault_rate, memory_rate; /* in 65536: random ones */
     uint32_t n_faults_max;
+    uint32_t lasting_rate; /* in 1024: a fault stays for 5 s */
     uint32_t preempt_rate; /* in 1024: others run before a call */
     uint32_t short_rate;   /* in 1024: a read or write gets through in part */
     uint32_t slow_rate;    /* in 1024: a job of the worker rests for up to 12 s at a call */
@@ -229,8 +230,10 @@ struct sim {
     uint64_t n_calls_total;
     uint32_t n_faults;
     enum sim_call fault_call; /* the last fault */
-    uint64_t hash;            /* of all that happened */
-    uint64_t sequence;        /* orders what happens at one moment */
+    int lasting_errno;        /* with which fault_call fails until lasting_nsec; 0: none does */
+    uint64_t lasting_nsec;
+    uint64_t hash;     /* of all that happened */
+    uint64_t sequence; /* orders what happens at one moment */
     uint64_t live_blocks;
     bool is_tracing;
     jmp_buf *on_death;                                         /* of the broker */

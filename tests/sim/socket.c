@@ -175,6 +175,24 @@ int k_accept(int fd, int flags)
 
 /* ----------------------------------------------------------------------------------------------------------- bytes */
 
+/* @size bytes from @at on, round the end of the ring, into @out or from @in. */
+static void take_bytes(struct sim_socket *own, size_t at, uint8_t *out, const uint8_t *in, size_t size)
+{
+    while (size > 0) {
+        size_t run = own->capacity - at < size ? own->capacity - at : size;
+
+        if (out) {
+            memcpy(out, own->bytes + at, run);
+            out += run;
+        } else {
+            memcpy(own->bytes + at, in, run);
+            in += run;
+        }
+        size -= run;
+        at = 0;
+    }
+}
+
 static size_t part_of(size_t size)
 {
     if (size > 1 && sim_chance(sim.plan.short_rate, 1024)) {
@@ -204,9 +222,7 @@ long k_recv(int fd, void *data, size_t size, bool peek)
         return own->is_read_shut || size == 0 ? 0 : -EAGAIN;
     }
     size = part_of(size < own->size ? size : own->size);
-    for (size_t i = 0; i < size; i++) {
-        bytes[i] = own->bytes[(own->start + i) % own->capacity];
-    }
+    take_bytes(own, own->start, bytes, NULL, size);
     if (!peek) {
         own->start = (own->start + size) % own->capacity;
         own->size -= size;
@@ -236,9 +252,7 @@ long k_send(int fd, const void *data, size_t size)
     }
     size = size < room ? size : room;
     size = own->has_dialled ? size : part_of(size);
-    for (size_t i = 0; i < size; i++) {
-        peer->bytes[(peer->start + peer->size + i) % peer->capacity] = bytes[i];
-    }
+    take_bytes(peer, (peer->start + peer->size) % peer->capacity, NULL, bytes, size);
     peer->size += size;
     return (long)size;
 }
