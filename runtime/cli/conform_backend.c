@@ -85,6 +85,10 @@ static enum conform_verdict judge(struct conform *conform, const struct try *try
     struct slice body = slice_from_bytes(try->in.data + FRAME_HEADER_SIZE, try->size - FRAME_HEADER_SIZE);
     DaemonProcess *identity = NULL;
 
+    *ret_fault = PROBE_FRAME;
+    if (ret_identity) {
+        *ret_identity = NULL;
+    }
     if (probe_check_reply(body, try->nonce, &conform->arena, ret_fault, &identity) < 0) {
         return conform_fails(conform, "out of memory");
     }
@@ -232,7 +236,7 @@ static enum conform_verdict check_trace(struct conform *conform)
         return conform_fails(conform, "%s", probe_fault_text(PROBE_FRAME));
     }
     frame = (const Frame *)message;
-    if (strcmp(frame->traceparent, TRACEPARENT) || strcmp(frame->tracestate, TRACESTATE)) {
+    if (strcmp(frame->traceparent, TRACEPARENT) != 0 || strcmp(frame->tracestate, TRACESTATE) != 0) {
         return conform_fails(conform, "traceparent \"%.60s\", tracestate \"%.60s\" came back", frame->traceparent,
                              frame->tracestate);
     }
@@ -299,7 +303,7 @@ static enum conform_verdict check_executable(struct conform *conform)
         return conform_notice(conform, "%s cannot be read", link);
     }
     target[n] = '\0';
-    if (strcmp(target, conform->identity->exe_path)) {
+    if (strcmp(target, conform->identity->exe_path) != 0) {
         return conform_fails(conform, "it names %.200s, the process runs %.200s", conform->identity->exe_path, target);
     }
     if (blake3_sum_fd(fd, hash) < 0) {
@@ -312,7 +316,7 @@ static enum conform_verdict check_executable(struct conform *conform)
 
 static enum conform_verdict check_endpoint(struct conform *conform)
 {
-    _cleanup_free_ char *named = NULL, *dialled = NULL;
+    struct stat named, dialled;
     const char *path;
 
     NEEDS_IDENTITY(conform);
@@ -320,7 +324,8 @@ static enum conform_verdict check_endpoint(struct conform *conform)
     if (strcmp(path, conform->path) == 0) {
         return CONFORM_HOLDS;
     }
-    if (sys_realpath(path, &named) == 0 && sys_realpath(conform->path, &dialled) == 0 && strcmp(named, dialled) == 0) {
+    if (sys_stat(path, &named) == 0 && sys_stat(conform->path, &dialled) == 0 && named.st_dev == dialled.st_dev &&
+        named.st_ino == dialled.st_ino) {
         return conform_notice(conform, "it names %.200s", path);
     }
     return conform_fails(conform, "it names %.200s", path);

@@ -410,7 +410,7 @@ static enum conform_verdict ask_unknown(struct conform *conform, enum manner man
         return conform_fails(conform, "%zu bytes were answered, not one frame", answer.size);
     }
     if (envelope_check(frame, FRAME_KIND(RESPONSE), LANE_CONTROL) != ENVELOPE_OK || frame->request_id != REQUEST_ID ||
-        strcmp(frame->traceparent, TRACEPARENT) || strcmp(frame->tracestate, TRACESTATE)) {
+        strcmp(frame->traceparent, TRACEPARENT) != 0 || strcmp(frame->tracestate, TRACESTATE) != 0) {
         return conform_fails(conform, "the answer is no plain response, or repeats not what was sent");
     }
     if (message_unpack(MESSAGE_HELLO_REPLY, message_bytes(&frame->payload), &conform->arena, &message)) {

@@ -174,15 +174,23 @@ static int listen_and_watch(struct rpb_backend *backend, char *ret_text)
     return r < 0 ? refuse(ret_text, error_trace(r), "%s", strerror(-r)) : 0;
 }
 
-static void cleanup_backend(struct rpb_backend **backend)
+/* Fills a zeroed backend. On failure it is to be freed as it is. */
+static int set_up(struct rpb_backend *backend, const struct rpb_backend_config *config, char *ret_text)
 {
-    rpb_backend_free(*backend);
+    int r;
+
+    backend->epoll_fd = backend->listener_fd = backend->stop_fd = -1;
+    backend->due = backend->resume_at = backend->end_deadline = NSEC_NEVER;
+    backend->owner = sys_getpid();
+    backend->now = backend->last_use = clock_monotonic();
+    r = keep_config(backend, config);
+    return r < 0 ? refuse(ret_text, error_trace(r), "out of memory") : listen_and_watch(backend, ret_text);
 }
 
 int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend, char *ret_text)
 {
-    _cleanup_(cleanup_backend) struct rpb_backend *backend = NULL;
     struct rpb_backend_config filled = {0};
+    struct rpb_backend *backend;
     int r;
 
     if (config->size < offsetof(struct rpb_backend_config, any_user) || config->size > sizeof(filled)) {
@@ -198,19 +206,12 @@ int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend 
     if (!backend) {
         return refuse(ret_text, error_origin(-ENOMEM), "out of memory");
     }
-    backend->epoll_fd = backend->listener_fd = backend->stop_fd = -1;
-    backend->due = backend->resume_at = backend->end_deadline = NSEC_NEVER;
-    backend->owner = sys_getpid();
-    backend->now = backend->last_use = clock_monotonic();
-    r = keep_config(backend, &filled);
+    r = set_up(backend, &filled, ret_text);
     if (r < 0) {
-        return refuse(ret_text, error_trace(r), "out of memory");
-    }
-    r = listen_and_watch(backend, ret_text);
-    if (r < 0) {
+        rpb_backend_free(backend);
         return error_trace(r);
     }
-    *ret_backend = TAKE_PTR(backend);
+    *ret_backend = backend;
     return 0;
 }
 

@@ -129,7 +129,7 @@ int rpb_backend_identity_to_json(const struct rpb_backend_identity *identity, ch
 static int open_directory(const char *path, int *ret_fd, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *dir = NULL;
+    char *dir;
     int fd;
 
     dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
@@ -137,6 +137,7 @@ static int open_directory(const char *path, int *ret_fd, const char **ret_name)
         return error_origin(-ENOMEM);
     }
     fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    free(dir);
     if (fd < 0) {
         return error_trace(fd);
     }

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from harness import BUILD, LANE_PROBE, Conn, frame, pb, say_hello, wait_for
 
 BACKEND = os.path.join(BUILD, "tests/examples/backend-30-lines")
+CLIENT = os.path.join(BUILD, "tests/examples/client-10-lines")
 LANE = 0xF001
 BACKEND_RULES, BROKER_RULES = 26, 23
 
@@ -86,6 +87,22 @@ class ThirtyLines(harness.Case):
         self.assertEqual((identity.ipc_endpoint.path, identity.ipc_endpoint.namespace_id), (path, "shared"))
         self.assertFalse(identity.HasField("idle_timeout_secs"))
         echo(path, [b"", b"hello", b"x" * 200000, b"again"])
+
+    def test_the_client_of_ten_lines(self):
+        harness.need(CLIENT, "the example of the client library")
+        env = self.box.env(RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS="20000")
+        os.makedirs(self.box.broker_dir, mode=0o700, exist_ok=True)
+        os.symlink(self.broker.socket, self.shared_socket())
+        for _ in range(3):
+            done = subprocess.run([CLIENT, "toy", "1.2.0"], env=env, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
+        self.assertEqual(len(self.box.backend_pids(self.program)), 1)
+        done = subprocess.run([CLIENT, "toy", "1.0.0"], env=env, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("below min_version", done.stdout)
+
+    def shared_socket(self):
+        return self.box.run("endpoint").stdout.strip()
 
     def test_adopts_the_listener(self):
         self.negotiate()

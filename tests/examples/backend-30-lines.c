@@ -20,9 +20,9 @@ static int echo(struct rpb_backend_request *request, void *user)
 
 int main(void)
 {
-    static const uint32_t lanes[] = {0xF001};
+    static const uint32_t lanes[] = {RPB_LANE_ZCCACHE, 0xF001};
     char text[RPB_BACKEND_TEXT_MAX];
-    int r = rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, .n_lanes = 1, .handle = echo), &backend, text);
+    int r = rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, .n_lanes = 2, .handle = echo), &backend, text);
 
     if (r < 0) {
         fprintf(stderr, "%s\n", text);
