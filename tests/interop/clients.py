@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Client libraries as commands: the published one (rust-client/), newest and oldest release, and ours (our-client.c)."""
+"""Client libraries as commands: the published one (rust-client/), newest and oldest, and ours (our-client.c)."""
 import os
 import subprocess
 import unittest
@@ -14,7 +14,8 @@ OLDEST = os.environ.get("RPB_THEIR_OLDEST_CLIENT", "")
 OURS = os.path.join(harness.BUILD, "tests/interop/our-client")
 OUR_BACKEND = os.path.join(harness.BUILD, "tests/interop/our-backend")
 # the words of our library for what the other one calls
-REFUSALS = {"1": "VersionUnsupported", "2": "VersionBlocked", "3": "ServiceUnknown", "4": "RateLimited", "5": "ShuttingDown"}
+REFUSALS = {"1": "VersionUnsupported", "2": "VersionBlocked", "3": "ServiceUnknown", "4": "RateLimited",
+            "5": "ShuttingDown"}
 
 
 def need(program):

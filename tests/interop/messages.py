@@ -8,9 +8,9 @@ import reference  # noqa: F401  (puts the harness on the module path)
 from harness import pb
 
 # the messages that travel or lie on disk by themselves
-NAMES = ("Frame", "Hello", "HelloReply", "Negotiated", "Refused", "AdminRequest", "AdminReply", "HandoffOffer", "HandoffAck",
-         "Endpoint", "DaemonProcess", "LifecycleControl", "LifecycleControlAck", "ServiceDefinition", "CacheManifest",
-         "LifecycleEvent")
+NAMES = ("Frame", "Hello", "HelloReply", "Negotiated", "Refused", "AdminRequest", "AdminReply", "HandoffOffer",
+         "HandoffAck", "Endpoint", "DaemonProcess", "LifecycleControl", "LifecycleControlAck", "ServiceDefinition",
+         "CacheManifest", "LifecycleEvent")
 WITH_MAPS = {"HelloReply", "Refused", "ServiceDefinition", "CacheManifest", "LifecycleEvent"}
 LETTERS = "abcxyz-_./:0189 \t\nÄß€😀\"\\"
 EDGES = {"uint32": (0, 1, 127, 128, 1 << 31, (1 << 32) - 1), "uint64": (0, 1, 300, 1 << 63, (1 << 64) - 1)}

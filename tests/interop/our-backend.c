@@ -26,7 +26,7 @@ static void stop(int signo)
 static int echo(struct rpb_backend_request *request, void *user)
 {
     (void)user;
-    return rpb_backend_respond(request, request->payload, request->payload_size);
+    return rpb_backend_respond(request, request->data, request->size);
 }
 
 static int serve(void)
@@ -35,7 +35,7 @@ static int serve(void)
     static char sidecar[4200], text[RPB_BACKEND_TEXT_MAX];
     const ssize_t size = readlink("/proc/self/exe", sidecar, 4096);
     struct rpb_backend_config config = {
-        .size = sizeof(config), .protocols = lanes, .n_protocols = 1, .handle = echo, .sidecar_path = sidecar};
+        .size = sizeof(config), .lanes = lanes, .n_lanes = 1, .handle = echo, .sidecar_path = sidecar};
     int r;
 
     if (size < 0) {

@@ -39,7 +39,8 @@ class OurClient:
         said = self.assertConnected(self.connect(broker.socket, "theirs", "1.2.3", *frames(b"?", lane=PID_LANE)))
         pid, = self.box.backend_pids(self.theirs)
         self.assertEqual(pid_of(said), (1, PID_LANE, pid))
-        self.assertEqual((said["protocol"], said["daemon_version"], said["backend_pipe"]), ("1", "1.2.3", said["endpoint"]))
+        self.assertEqual((said["protocol"], said["daemon_version"], said["backend_pipe"]),
+                         ("1", "1.2.3", said["endpoint"]))
         payloads = [b"one", b"", os.urandom(30000)]
         said = self.assertConnected(self.connect(broker.socket, "ours", "2.0.0", *frames(*payloads)))
         self.assertEqual(said.replies, [(i, LANE, payload) for i, payload in enumerate(payloads, 1)])
@@ -59,6 +60,7 @@ class OurClient:
             said = self.connect(broker.socket, service, "1.0.0", "self=1.0.0", "cached=/nonexistent/pipe", *frame)
             self.assertEqual(self.assertConnected(said)["endpoint"], pipe)
             self.box.kill_backends(program)
+            self.wait_for_the_end_of(pipe)
             said = self.connect(broker.socket, service, "1.0.0", "self=1.0.0", "cached=" + pipe, *frame)
             self.assertConnected(said)
             self.assertEqual(len(said.replies), 1)
@@ -72,7 +74,8 @@ class OurClient:
                  dict(reason="wanted_version is below min_version", retry=30000)),
                 (("listed", "1.0.1"), VERSION_BLOCKED, "VersionBlocked",
                  dict(reason="wanted_version is not in version_allow_list", retry=30000)),
-                (("nosuch", "1.0.0"), SERVICE_UNKNOWN, "ServiceUnknown", dict(reason="service definition was not found")),
+                (("nosuch", "1.0.0"), SERVICE_UNKNOWN, "ServiceUnknown",
+                 dict(reason="service definition was not found")),
                 (("No-Name", "1.0.0"), harness.PEER_REJECTED, None, dict(reason="invalid service_name"))):
             said = self.assertError(self.connect(broker.socket, *args), "E_REFUSED")
             self.assertRefusedWith(said, code, kind, **want)
@@ -94,6 +97,10 @@ class AtTheirBroker(OurClient, clients.Case):
     def start(self):
         return self.box.launch_mode(program=reference.BROKER)
 
+    def wait_for_the_end_of(self, pipe):
+        """It may still hold the listener of a backend that it has just launched."""
+        harness.wait_for(lambda: not harness.is_listening(pipe), "nobody listens at " + pipe)
+
     def stop(self, broker):
         """It has no handler for signals."""
         self.assertEqual(harness.ask_admin(broker.socket, harness.pb.ADMIN_VERB_SHUTDOWN).exit_code, 0)
@@ -103,6 +110,9 @@ class AtTheirBroker(OurClient, clients.Case):
 class AtOurBroker(OurClient, clients.Case):
     def start(self):
         return self.box.launch_mode()
+
+    def wait_for_the_end_of(self, pipe):
+        self.assertFalse(harness.is_listening(pipe), "a listener without its backend")
 
     def stop(self, broker):
         broker.stop()
@@ -122,8 +132,9 @@ class IdentityFiles(clients.Case):
         self.assertEqual(len(found), 1, found)
         said, daemon = self.client("identity", found[0]), harness.probe(reply.backend_pipe)
         self.assertEqual(said.status, 0, said.text)
-        self.assertEqual((said["pid"], said["exe_path"], said["namespace"], said["path"], said["boot_id"], said["hash"]),
-                         (str(daemon.pid), program, "shared", reply.backend_pipe, daemon.boot_id, daemon.exe_hash.hex()))
+        self.assertEqual((said["pid"], said["exe_path"], said["namespace"], said["path"]),
+                         (str(daemon.pid), program, "shared", reply.backend_pipe))
+        self.assertEqual((said["boot_id"], said["hash"]), (daemon.boot_id, daemon.exe_hash.hex()))
         broker.stop()
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A client made from proto/*.proto by Python's protobuf: every message both ways through our encoder, then a daemon that
-is used with nothing but these messages."""
+"""A client made from proto/*.proto by Python's protobuf: every message both ways through our encoder, then a daemon
+that is used with nothing but these messages."""
 import json
 import os
 import subprocess
@@ -20,7 +20,7 @@ def ours(name, inputs):
 
 
 def python_reads(name, data):
-    """What Python makes of the bytes, packed again; None when they are no such message. The library complains on stderr."""
+    """What Python makes of the bytes, packed again; None when they are no such message. (It complains on stderr.)"""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
@@ -34,8 +34,8 @@ def python_reads(name, data):
 
 
 class EveryMessage(harness.Case):
-    """Bytes that Python wrote, unpacked and packed by our code, are the same bytes. Entries of maps may differ: an empty
-    key or value is written by Python and left out by us; both are the schema's, so those are compared as messages."""
+    """Bytes that Python wrote, unpacked and packed by our code, are the same bytes. Entries of maps may differ: an
+    empty key or value is written by Python and left out by us; both are right, so those are compared as messages."""
 
     @classmethod
     def setUpClass(cls):
@@ -56,7 +56,8 @@ class EveryMessage(harness.Case):
     def check_unknown_fields(self, name):
         """Fields of a later schema are skipped, whatever their wire type."""
         sent = [packed(message) for message in messages.samples(name, 3)]
-        later = bytes.fromhex("c0bb01" "80808080808080808001" "c1bb01" "0102030405060708" "c2bb01" "03" "616263" "c5bb01" "01020304")
+        later = bytes.fromhex("c0bb01" "80808080808080808001" "c1bb01" "0102030405060708" "c2bb01" "03" "616263"
+                              "c5bb01" "01020304")
         for before, after in zip(sent, ours(name, [data + later for data in sent])):
             self.same(name, before, after)
 
@@ -83,7 +84,8 @@ for _name in messages.NAMES:
 class Conversation(harness.Case):
     def setUp(self):
         super().setUp()
-        self.box.service("py", {}, min_version="2.0.0", version_allow_list=["2.0.0", "2.1.0"], labels={"a": "1", "b": ""})
+        self.box.service("py", {}, min_version="2.0.0", version_allow_list=["2.0.0", "2.1.0"],
+                         labels={"a": "1", "b": ""})
         self.broker = self.box.launch_mode()
 
     def tearDown(self):
@@ -124,7 +126,8 @@ class Conversation(harness.Case):
         for verb in pb.AdminVerb.values() + [77]:
             if verb == pb.ADMIN_VERB_SHUTDOWN:
                 continue
-            got = harness.ask_admin(self.broker.socket, verb, json=True, service_name="py", output_path="/nonexistent/x")
+            got = harness.ask_admin(self.broker.socket, verb, json=True, service_name="py",
+                                    output_path="/nonexistent/x")
             self.assertTrue(got.body, verb)
             self.assertIn(got.kind, (0, 1, 2))
             self.assertTrue(got.content_type, verb)
@@ -161,7 +164,8 @@ class Definitions(harness.Case):
 
     def test_to_python(self):
         source, target = self.box.home + "/svc.txtpb", self.box.home + "/svc.servicedef"
-        encoded = subprocess.run(["protoc", "--proto_path=" + os.path.join(harness.TOP, "proto"), "broker_v1_service_def.proto",
+        encoded = subprocess.run(["protoc", "--proto_path=" + os.path.join(harness.TOP, "proto"),
+                                  "broker_v1_service_def.proto",
                                   "--decode=running_process.broker.v1.ServiceDefinition"],
                                  input=packed(pb.ServiceDefinition(**self.FIELDS)), stdout=subprocess.PIPE, check=True)
         with open(source, "wb") as out:
