@@ -14,128 +14,12 @@
 #include "base/cleanup.h"
 #include "base/random.h"
 #include "base/sys.h"
-#include "cli/conform.h"
+#include "cli/conform_probe.h"
 #include "wire/envelope.h"
 
 enum { MANY = 16, LANE_RESERVED = 0x7F00 /* of a range that nobody may serve */, PROBE_BODY_MAX = 65536 };
 
-#define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-#define TRACESTATE "conform=1"
-
 /* ----------------------------------------------------------------------------------------------------------- probes */
-
-/* One probe: how it is asked, and what came back. */
-struct
-try {
-    uint8_t nonce[PROBE_NONCE_SIZE];
-    bool is_slow; /* byte by byte */
-    bool is_traced;
-    struct buffer in; /* begins with the answer */
-    size_t size;      /* of the answer */
-    nsec_t took_nsec;
-};
-
-static void try_deinit(struct try *try)
-{
-    buffer_deinit(&try->in);
-}
-
-static int pack_probe(struct try *try, struct buffer *out)
-{
-    Frame frame;
-
-    if (!try->is_traced) {
-        return probe_pack_request(out, try->nonce);
-    }
-    envelope_request(&frame, LANE_PROBE, slice_from_bytes(try->nonce, sizeof(try->nonce)));
-    frame.request_id = probe_request_id(try->nonce);
-    frame.traceparent = (char *)(uintptr_t)TRACEPARENT;
-    frame.tracestate = (char *)(uintptr_t)TRACESTATE;
-    return envelope_pack(out, &frame);
-}
-
-/* Asks on @fd and waits for the frame that comes back. Not judged yet. */
-static enum conform_verdict ask(struct conform *conform, int fd, struct try *try)
-{
-    _cleanup_(buffer_deinit) struct buffer out = {.limit = 4096};
-    nsec_t begun_nsec;
-    int r;
-
-    if (pack_probe(try, &out) < 0) {
-        return conform_fails(conform, "out of memory");
-    }
-    if (try->is_slow) {
-        conform_trickle(fd, out.data, out.size);
-    } else {
-        conform_send(fd, out.data, out.size);
-    }
-    begun_nsec = clock_monotonic();
-    r = conform_read_frame(fd, nsec_add(begun_nsec, CONFORM_PROBE_NSEC), &try->in, &try->size);
-    try->took_nsec = clock_monotonic() - begun_nsec;
-    if (r == CONFORM_E_LATE) {
-        return conform_fails(conform, "no answer within %d ms", (int)msec_from_nsec(CONFORM_PROBE_NSEC));
-    }
-    return r ? conform_fails(conform, "%s", conform_read_text(r)) : CONFORM_HOLDS;
-}
-
-/* The verdict of a prober on what came back. */
-static enum conform_verdict judge(struct conform *conform, const struct try *try, enum probe_fault *ret_fault,
-                                  const DaemonProcess **ret_identity)
-{
-    struct slice body = slice_from_bytes(try->in.data + FRAME_HEADER_SIZE, try->size - FRAME_HEADER_SIZE);
-    DaemonProcess *identity = NULL;
-
-    *ret_fault = PROBE_FRAME;
-    if (ret_identity) {
-        *ret_identity = NULL;
-    }
-    if (probe_check_reply(body, try->nonce, &conform->arena, ret_fault, &identity) < 0) {
-        return conform_fails(conform, "out of memory");
-    }
-    if (ret_identity) {
-        *ret_identity = identity;
-    }
-    return *ret_fault == PROBE_OK ? CONFORM_HOLDS : conform_fails(conform, "%s", probe_fault_text(*ret_fault));
-}
-
-static void init_try(struct try *try)
-{
-    *try = (struct try){.in = {.limit = FRAME_BODY_MAX + 2 * PROBE_BODY_MAX}};
-    (void)random_bytes(try->nonce, sizeof(try->nonce));
-}
-
-/* Asks on @fd; the answer must be good in every respect. */
-static enum conform_verdict probe_on(struct conform *conform, int fd, bool is_slow)
-{
-    _cleanup_(try_deinit) struct try try;
-    enum conform_verdict verdict;
-    enum probe_fault fault;
-
-    init_try(&try);
-    try.is_slow = is_slow;
-    verdict = ask(conform, fd, &try);
-    return verdict == CONFORM_HOLDS ? judge(conform, &try, &fault, NULL) : verdict;
-}
-
-/* An ordinary probe on a connection of its own. */
-static enum conform_verdict probe_anew(struct conform *conform)
-{
-    _cleanup_close_ int fd = -1;
-
-    return conform_dial(conform, &fd) ? CONFORM_FAILS : probe_on(conform, fd, false);
-}
-
-/* The same after something that must not have hurt the backend. */
-static enum conform_verdict lives_on(struct conform *conform, const char *what)
-{
-    char detail[sizeof(conform->detail)];
-
-    if (probe_anew(conform) == CONFORM_HOLDS) {
-        return CONFORM_HOLDS;
-    }
-    memcpy(detail, conform->detail, sizeof(detail));
-    return conform_fails(conform, "after %s a probe got: %.400s", what, detail);
-}
 
 static enum conform_verdict check_accepts(struct conform *conform)
 {
@@ -157,15 +41,15 @@ static enum conform_verdict check_accepts(struct conform *conform)
 
 static enum conform_verdict check_in_time(struct conform *conform)
 {
-    _cleanup_(try_deinit) struct try try;
+    _cleanup_(conform_try_deinit) struct conform_try try;
     _cleanup_close_ int fd = -1;
     enum conform_verdict verdict;
 
-    init_try(&try);
+    conform_try_init(&try);
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
-    verdict = ask(conform, fd, &try);
+    verdict = conform_try_ask(conform, fd, &try);
     if (verdict == CONFORM_HOLDS && try.took_nsec > CONFORM_PROBE_NSEC / 2) {
         return conform_notice(conform, "it took %d ms", (int)msec_from_nsec(try.took_nsec));
     }
@@ -173,13 +57,12 @@ static enum conform_verdict check_in_time(struct conform *conform)
 }
 
 /* Whether the answer ends its payload with field 3, 32 bytes (spec 03 §5.3). */
-static bool has_tail(const struct try *try, struct arena *arena)
+static bool has_tail(const struct conform_try *try, struct arena *arena)
 {
     ProtobufCMessage *message;
     const Frame *frame;
 
-    if (message_unpack(MESSAGE_FRAME, slice_from_bytes(try->in.data + FRAME_HEADER_SIZE, try->size - FRAME_HEADER_SIZE),
-                       arena, &message)) {
+    if (message_unpack(MESSAGE_FRAME, conform_try_body(try), arena, &message)) {
         return false;
     }
     frame = (const Frame *)message;
@@ -188,21 +71,21 @@ static bool has_tail(const struct try *try, struct arena *arena)
 
 static enum conform_verdict check_answer(struct conform *conform)
 {
-    _cleanup_(try_deinit) struct try try;
+    _cleanup_(conform_try_deinit) struct conform_try try;
     _cleanup_close_ int fd = -1;
     const DaemonProcess *identity;
     enum conform_verdict verdict;
     enum probe_fault fault;
 
-    init_try(&try);
+    conform_try_init(&try);
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
-    verdict = ask(conform, fd, &try);
+    verdict = conform_try_ask(conform, fd, &try);
     if (verdict != CONFORM_HOLDS) {
         return verdict;
     }
-    verdict = judge(conform, &try, &fault, &identity);
+    verdict = conform_try_judge(conform, &try, &fault, &identity);
     conform->has_tail = has_tail(&try, &conform->arena);
     if (verdict == CONFORM_HOLDS) {
         conform->identity = identity;
@@ -216,27 +99,26 @@ static enum conform_verdict check_answer(struct conform *conform)
 
 static enum conform_verdict check_trace(struct conform *conform)
 {
-    _cleanup_(try_deinit) struct try try;
+    _cleanup_(conform_try_deinit) struct conform_try try;
     _cleanup_close_ int fd = -1;
     enum conform_verdict verdict;
     ProtobufCMessage *message;
     const Frame *frame;
 
-    init_try(&try);
+    conform_try_init(&try);
     try.is_traced = true;
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
-    verdict = ask(conform, fd, &try);
+    verdict = conform_try_ask(conform, fd, &try);
     if (verdict != CONFORM_HOLDS) {
         return verdict;
     }
-    if (message_unpack(MESSAGE_FRAME, slice_from_bytes(try.in.data + FRAME_HEADER_SIZE, try.size - FRAME_HEADER_SIZE),
-                       &conform->arena, &message)) {
+    if (message_unpack(MESSAGE_FRAME, conform_try_body(&try), &conform->arena, &message)) {
         return conform_fails(conform, "%s", probe_fault_text(PROBE_FRAME));
     }
     frame = (const Frame *)message;
-    if (strcmp(frame->traceparent, TRACEPARENT) != 0 || strcmp(frame->tracestate, TRACESTATE) != 0) {
+    if (strcmp(frame->traceparent, CONFORM_TRACEPARENT) != 0 || strcmp(frame->tracestate, CONFORM_TRACESTATE) != 0) {
         return conform_fails(conform, "traceparent \"%.60s\", tracestate \"%.60s\" came back", frame->traceparent,
                              frame->tracestate);
     }
@@ -247,7 +129,7 @@ static enum conform_verdict check_trace(struct conform *conform)
 
 static enum conform_verdict check_complete(struct conform *conform)
 {
-    return conform->identity ? CONFORM_HOLDS : probe_anew(conform);
+    return conform->identity ? CONFORM_HOLDS : conform_probe(conform);
 }
 
 #define NEEDS_IDENTITY(conform)                                                                                        \
@@ -344,7 +226,7 @@ static enum conform_verdict check_slow(struct conform *conform)
 {
     _cleanup_close_ int fd = -1;
 
-    return conform_dial(conform, &fd) ? CONFORM_FAILS : probe_on(conform, fd, true);
+    return conform_dial(conform, &fd) ? CONFORM_FAILS : conform_probe_on(conform, fd, true);
 }
 
 static enum conform_verdict check_twice(struct conform *conform)
@@ -355,27 +237,27 @@ static enum conform_verdict check_twice(struct conform *conform)
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
-    verdict = probe_on(conform, fd, false);
-    return verdict == CONFORM_HOLDS ? probe_on(conform, fd, false) : verdict;
+    verdict = conform_probe_on(conform, fd, false);
+    return verdict == CONFORM_HOLDS ? conform_probe_on(conform, fd, false) : verdict;
 }
 
 /* Two in one breath: the second waits in the backend's buffer. */
 static enum conform_verdict check_pipelined(struct conform *conform)
 {
     _cleanup_(buffer_deinit) struct buffer out = {.limit = 4096};
-    _cleanup_(try_deinit) struct try first, second;
+    _cleanup_(conform_try_deinit) struct conform_try first, second;
     _cleanup_close_ int fd = -1;
     enum conform_verdict verdict;
     enum probe_fault fault;
     nsec_t deadline_nsec;
     int r;
 
-    init_try(&first);
-    init_try(&second);
+    conform_try_init(&first);
+    conform_try_init(&second);
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
-    if (pack_probe(&first, &out) < 0 || pack_probe(&second, &out) < 0) {
+    if (conform_try_pack(&first, &out) < 0 || conform_try_pack(&second, &out) < 0) {
         return conform_fails(conform, "out of memory");
     }
     conform_send(fd, out.data, out.size);
@@ -384,7 +266,7 @@ static enum conform_verdict check_pipelined(struct conform *conform)
     if (r) {
         return conform_fails(conform, "the first: %s", conform_read_text(r));
     }
-    verdict = judge(conform, &first, &fault, NULL);
+    verdict = conform_try_judge(conform, &first, &fault, NULL);
     if (verdict != CONFORM_HOLDS) {
         return verdict;
     }
@@ -392,7 +274,8 @@ static enum conform_verdict check_pipelined(struct conform *conform)
         return conform_fails(conform, "out of memory");
     }
     r = conform_read_frame(fd, deadline_nsec, &second.in, &second.size);
-    return r ? conform_fails(conform, "the second: %s", conform_read_text(r)) : judge(conform, &second, &fault, NULL);
+    return r ? conform_fails(conform, "the second: %s", conform_read_text(r))
+             : conform_try_judge(conform, &second, &fault, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------------------- bad frames */
@@ -414,7 +297,7 @@ static enum conform_verdict is_dropped(struct conform *conform, const void *byte
     if (in.size) {
         return conform_fails(conform, "%zu bytes were answered", in.size);
     }
-    return lives_on(conform, what);
+    return conform_lives_on(conform, what);
 }
 
 /* The same for a frame. */
@@ -440,7 +323,7 @@ static enum conform_verdict check_framing_byte(struct conform *conform)
     enum conform_verdict verdict = is_dropped(conform, "\x02", 1, "another framing byte");
 
     if (verdict == CONFORM_FAILS && strncmp(conform->detail, "the connection stayed open", 26) == 0 &&
-        !strstr(conform->detail, "answer") && lives_on(conform, "another framing byte") == CONFORM_HOLDS) {
+        !strstr(conform->detail, "answer") && conform_lives_on(conform, "another framing byte") == CONFORM_HOLDS) {
         return conform_notice(conform, "the connection stays open: another protocol may live there");
     }
     return verdict;
@@ -534,7 +417,7 @@ static enum conform_verdict check_probe_cap(struct conform *conform)
     make_probe(&frame, nonce, PROBE_NONCE_SIZE);
     frame.tracestate = state;
     verdict = frame_is_dropped(conform, &frame, "a probe of more than 64 KiB");
-    if (verdict == CONFORM_FAILS && lives_on(conform, "a probe of more than 64 KiB") == CONFORM_HOLDS) {
+    if (verdict == CONFORM_FAILS && conform_lives_on(conform, "a probe of more than 64 KiB") == CONFORM_HOLDS) {
         return conform_notice(conform, "it is answered, or kept: costs memory, breaks nothing");
     }
     return verdict;
@@ -553,7 +436,7 @@ static enum conform_verdict hang_up(struct conform *conform, const void *bytes, 
         }
         conform_send(fd, bytes, size);
     }
-    return lives_on(conform, what);
+    return conform_lives_on(conform, what);
 }
 
 static enum conform_verdict check_end_without_bytes(struct conform *conform)
@@ -580,7 +463,7 @@ static enum conform_verdict probe_beside(struct conform *conform, const void *by
         conform_send(fds[n++], bytes, size);
     }
     if (verdict == CONFORM_HOLDS) {
-        verdict = lives_on(conform, what);
+        verdict = conform_lives_on(conform, what);
     }
     while (n > 0) {
         (void)close_fd(fds[--n]);

@@ -242,19 +242,30 @@ static int bind_endpoint(const char *path, int *ret_fd, char *ret_text)
     return 0;
 }
 
-int rpb_backend_listen(const char *path, int *ret_fd, char *ret_text)
+static int check_path(const char *path, char *ret_text)
 {
-    const char *inherited = env_get_raw(RPB_ENV_LISTENER_FD);
-
-    if (!path) {
-        path = env_get(RPB_ENV_BACKEND_PIPE);
-    }
     if (!path || !*path) {
         return tell(ret_text, error_origin(-EINVAL), "no endpoint: " RPB_ENV_BACKEND_PIPE " is not set");
     }
     if (strlen(path) > RPB_ENDPOINT_PATH_MAX) {
         return tell(ret_text, error_origin(-EINVAL), "the endpoint's path is longer than %u bytes: %.120s",
                     RPB_ENDPOINT_PATH_MAX, path);
+    }
+    return 0;
+}
+
+int rpb_backend_listen(const char *path, int *ret_fd, char *ret_text)
+{
+    const char *inherited = env_get_raw(RPB_ENV_LISTENER_FD);
+    int r;
+
+    if (!path) {
+        path = env_get(RPB_ENV_BACKEND_PIPE);
+    }
+    r = check_path(path, ret_text);
+    if (r < 0) {
+        (void)sys_unsetenv(RPB_ENV_LISTENER_FD);
+        return error_trace(r);
     }
     return inherited ? adopt(inherited, path, ret_fd, ret_text) : bind_endpoint(path, ret_fd, ret_text);
 }

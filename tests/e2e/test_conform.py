@@ -132,6 +132,32 @@ class ThirtyLines(harness.Case):
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BACKEND_RULES)
 
+    @harness.bare_only
+    def test_a_crowd_does_it_no_harm(self):
+        """Silent, half, greedy and deaf clients: it proves itself all the while, and has forgotten them afterwards."""
+        path = self.negotiate()
+        pid = self.box.backend_pids(self.program)[0]
+        echo(path, [b"warm"])
+        fds, rss = len(harness.proc_fds(pid)), harness.proc_rss_kib(pid)
+        greedy = struct.pack("<BI", 1, 1 << 24) + b"\x08\x01" + b"\0" * 60000
+        crowd = []
+        for number in range(400):
+            conn = Conn(path)
+            conn.sock.setblocking(False)
+            try:
+                conn.send((b"", b"\x01\x32", greedy, frame(b"x" * 100000, payload_protocol=LANE))[number % 4])
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                pass
+            crowd.append(conn)
+        status, rules = conform(self, path)
+        self.assertEqual((status, failed(rules)), (0, []), rules)
+        self.assertLess(harness.proc_rss_kib(pid), rss + 100 * 1024)
+        for conn in crowd:
+            conn.close()
+        wait_for(lambda: len(harness.proc_fds(pid)) <= fds, "its descriptors back")
+        echo(path, [b"still here"])
+        self.assertEqual(self.box.backend_pids(self.program), [pid])
+
     def test_a_service_that_is_refused(self):
         for args, detail in ((("nosuch",), "version 1.0.0 refused with code 2"),
                              (("toy", "--version", "1.0.0"), "version 1.0.0 refused with code 8")):

@@ -219,7 +219,9 @@ static void test_bad_endpoints(void)
     int got;
 
     clean();
+    setenv(RPB_ENV_LISTENER_FD, "3", 1);
     check_int(rpb_backend_listen(NULL, &got, text), -EINVAL);
+    check(getenv(RPB_ENV_LISTENER_FD) == NULL);
     setenv(RPB_ENV_BACKEND_PIPE, "", 1);
     check_int(rpb_backend_listen(NULL, &got, NULL), -EINVAL);
     memset(longer, 'a', 108);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Asking a backend who it is, and judging the answer as a broker's prober would. The time that counts runs from the
+ * last byte of the request to the last byte of the answer.
+ */
+
+#include "cli/conform_probe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/random.h"
+#include "wire/envelope.h"
+
+enum { ANSWER_MAX = FRAME_HEADER_SIZE + FRAME_BODY_MAX + 2 * 65536 };
+
+void conform_try_deinit(struct conform_try *try)
+{
+    buffer_deinit(&try->in);
+}
+
+struct slice conform_try_body(const struct conform_try *try)
+{
+    return slice_from_bytes(try->in.data + FRAME_HEADER_SIZE, try->size - FRAME_HEADER_SIZE);
+}
+
+int conform_try_pack(const struct conform_try *try, struct buffer *out)
+{
+    Frame frame;
+
+    if (!try->is_traced) {
+        return probe_pack_request(out, try->nonce);
+    }
+    envelope_request(&frame, LANE_PROBE, slice_from_bytes(try->nonce, sizeof(try->nonce)));
+    frame.request_id = probe_request_id(try->nonce);
+    frame.traceparent = (char *)(uintptr_t)CONFORM_TRACEPARENT;
+    frame.tracestate = (char *)(uintptr_t)CONFORM_TRACESTATE;
+    return envelope_pack(out, &frame);
+}
+
+enum conform_verdict conform_try_ask(struct conform *conform, int fd, struct conform_try *try)
+{
+    _cleanup_(buffer_deinit) struct buffer out = {.limit = 4096};
+    nsec_t begun_nsec;
+    int r;
+
+    if (conform_try_pack(try, &out) < 0) {
+        return conform_fails(conform, "out of memory");
+    }
+    if (try->is_slow) {
+        conform_trickle(fd, out.data, out.size);
+    } else {
+        conform_send(fd, out.data, out.size);
+    }
+    begun_nsec = clock_monotonic();
+    r = conform_read_frame(fd, nsec_add(begun_nsec, CONFORM_PROBE_NSEC), &try->in, &try->size);
+    try->took_nsec = clock_monotonic() - begun_nsec;
+    if (r == CONFORM_E_LATE) {
+        return conform_fails(conform, "no answer within %d ms", (int)msec_from_nsec(CONFORM_PROBE_NSEC));
+    }
+    return r ? conform_fails(conform, "%s", conform_read_text(r)) : CONFORM_HOLDS;
+}
+
+enum conform_verdict conform_try_judge(struct conform *conform, const struct conform_try *try,
+                                       enum probe_fault *ret_fault, const DaemonProcess **ret_identity)
+{
+    struct slice body = conform_try_body(try);
+    DaemonProcess *identity = NULL;
+
+    *ret_fault = PROBE_FRAME;
+    if (ret_identity) {
+        *ret_identity = NULL;
+    }
+    if (probe_check_reply(body, try->nonce, &conform->arena, ret_fault, &identity) < 0) {
+        return conform_fails(conform, "out of memory");
+    }
+    if (ret_identity) {
+        *ret_identity = identity;
+    }
+    return *ret_fault == PROBE_OK ? CONFORM_HOLDS : conform_fails(conform, "%s", probe_fault_text(*ret_fault));
+}
+
+void conform_try_init(struct conform_try *try)
+{
+    *try = (struct conform_try){.in = {.limit = ANSWER_MAX}};
+    (void)random_bytes(try->nonce, sizeof(try->nonce));
+}
+
+enum conform_verdict conform_probe_on(struct conform *conform, int fd, bool is_slow)
+{
+    _cleanup_(conform_try_deinit) struct conform_try try;
+    enum conform_verdict verdict;
+    enum probe_fault fault;
+
+    conform_try_init(&try);
+    try.is_slow = is_slow;
+    verdict = conform_try_ask(conform, fd, &try);
+    return verdict == CONFORM_HOLDS ? conform_try_judge(conform, &try, &fault, NULL) : verdict;
+}
+
+enum conform_verdict conform_probe(struct conform *conform)
+{
+    _cleanup_close_ int fd = -1;
+
+    return conform_dial(conform, &fd) ? CONFORM_FAILS : conform_probe_on(conform, fd, false);
+}
+
+enum conform_verdict conform_lives_on(struct conform *conform, const char *what)
+{
+    char detail[sizeof(conform->detail)];
+
+    if (conform_probe(conform) == CONFORM_HOLDS) {
+        return CONFORM_HOLDS;
+    }
+    memcpy(detail, conform->detail, sizeof(detail));
+    return conform_fails(conform, "after %s a probe got: %.400s", what, detail);
+}
