@@ -111,7 +111,7 @@ FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz-*.c))
 TOOLS      := $(BACKEND_BIN) $(HELPER_BIN) $(EXAMPLE_BIN)
 
 # ==================================================================================================== targets
-.PHONY: all help deps run check check-only gen check-gen verify fuzz bench bench-quick asan valgrind tidy lint interop \
+.PHONY: all help deps run check check-only gen check-gen verify fuzz coverage bench bench-quick asan valgrind tidy lint interop \
         clean format tests tools bench-tools fuzzers proto
 all: $(PROGRAM) $(FSMGEN) tools ## build the program, fsmgen and the small programs that tests and examples need
 
@@ -128,7 +128,7 @@ run: deps ## build, then see the broker work: a cold call, a warm call, a refusa
 check: deps ## build and run every test; the last line is `N passed, N failed`
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" check-only
 
-check-only: all tests
+check-only: all tests bench-tools
 	@BUILD="$(BUILD)" scripts/run-tests
 
 gen: ## regenerate gen/ from grammar/ and statemachines/ (needs ragel, lemon)
@@ -143,6 +143,9 @@ verify: ## check the machines' models exhaustively with SPIN, and that named mut
 
 fuzz: ## run every libFuzzer target for FUZZ_SECONDS (default 60) each
 	@BUILD="$(BUILD)" scripts/fuzz
+
+coverage: ## what corpora and unit tests reach of the parsers of foreign bytes (needs clang, llvm)
+	@BUILD="$(BUILD)" scripts/coverage
 
 bench: ## measure: a table with goals and verdicts, CSV under $(BUILD)/bench
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all bench-tools
@@ -227,11 +230,11 @@ $(BUILD)/lib/blake3.a: $(BLAKE3_OBJS)
 	$(Q)$(AR) rcsD $@ $^
 
 define layer_rule
-$(BUILD)/lib/$(1).a: $(call layer_objs,$(1))
+$(BUILD)/lib/$(1).a: $(call layer_objs,$(1)) Makefile
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(call say,AR,$$@)
-	$$(Q)$(AR) rcsD $$@ $$^
+	$$(Q)$(AR) rcsD $$@ $$(filter %.o,$$^)
 $(BUILD)/tests/unit/$(1)/test-%: $(BUILD)/obj/tests/unit/$(1)/test-%.o $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/unit/$(1)/test-%,$(wildcard tests/unit/$(1)/*.c)) $(wildcard tests/check.c)) $(call archives,$(call layers_to,$(1),$(LAYERS))) $(PROTO_LIB) $(BLAKE3_LIB)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
