@@ -2,12 +2,14 @@
 
 /*
  * Our backend library as a program that both brokers can launch: echoes on one lane and keeps an identity file beside
- * its executable. `our-backend identity FILE` reads such a file, whoever wrote it, and prints it as `name=value` lines.
+ * its executable, or at the path in OUR_BACKEND_IDENTITY. `our-backend identity FILE` reads such a file, whoever wrote
+ * it, and prints it as `name=value` lines.
  */
 
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,6 +44,9 @@ static int serve(void)
         return 1;
     }
     strcpy(sidecar + size, ".identity.json");
+    if (getenv("OUR_BACKEND_IDENTITY") != NULL) {
+        config.sidecar_path = getenv("OUR_BACKEND_IDENTITY");
+    }
     r = rpb_backend_new(&config, &backend, text);
     if (r < 0) {
         fprintf(stderr, "our-backend: %s\n", text);

@@ -2,6 +2,7 @@
 """The reference implementation's published client, newest and oldest release, against our broker and our backends."""
 import json
 import os
+import subprocess
 
 import clients
 import messages
@@ -299,6 +300,47 @@ class Newest(Connect, clients.Case):
         self.assertEqual((said["pid"], said["alive"]), (str(self.box.backend_pids(self.backend)[0]), "true"))
         self.assertEqual(said["hash"], harness.probe(pipe).exe_hash.hex())
         broker.stop()
+
+
+    def test_direct_service_of_ours(self):
+        """Their client for services without a broker: requests in flight together, health probes meanwhile."""
+        state = os.path.join(self.box.home, "state")
+        os.mkdir(state, 0o700)
+        place = self.client("direct-place", state, "direct")
+        os.makedirs(os.path.dirname(place["endpoint"]), mode=0o700, exist_ok=True)
+        backend = subprocess.Popen([self.backend], stdin=subprocess.DEVNULL, env=self.box.env(
+            RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE=place["endpoint"], OUR_BACKEND_IDENTITY=place["identity"],
+            RUNNING_PROCESS_BROKER_V1_BACKEND_NAMESPACE="direct"))
+        try:
+            wait_for(lambda: os.path.exists(place["identity"]), "its identity file")
+            payloads = [b"%d" % i for i in range(30)] + [os.urandom(20000)]
+            said = self.client("direct", state, "direct", *frames(*payloads))
+            self.assertEqual((said.status, said.values.get("state")), (0, "Up"), said.text)
+            self.assertEqual(said.replies, [(i, LANE, payload) for i, payload in enumerate(payloads, 1)])
+            backend.terminate()
+            self.assertEqual(backend.wait(harness.WAIT), 0)
+            self.assertFalse(os.path.exists(place["identity"]) or os.path.lexists(place["endpoint"]))
+        finally:
+            backend.kill()
+            backend.wait()
+
+    def test_our_client_at_their_direct_service(self):
+        clients.need(clients.OURS)
+        state = os.path.join(self.box.home, "state")
+        os.mkdir(state, 0o700)
+        pipe = self.client("direct-place", state, "direct")["endpoint"]
+        server = subprocess.Popen([self.program, "direct-serve", state, "direct", str(LANE)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL, env=self.box.env())
+        try:
+            wait_for(lambda: harness.is_listening(pipe), "their service")
+            payloads = [b"a", b"", os.urandom(30000)]
+            said = clients.Client(self.box, clients.OURS)("connect", NOBODY, "direct", "1.0.0", "self=1.0.0",
+                                                          "cached=" + pipe, *frames(*payloads))
+            self.assertConnected(said, "HelloSkip")
+            self.assertEqual(said.replies, [(i, LANE, payload) for i, payload in enumerate(payloads, 1)])
+        finally:
+            server.stdin.close()
+            self.assertEqual(server.wait(harness.WAIT), 0)
 
 
 class Oldest(Connect, clients.Case):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The reference implementation's published client as a command, one call of its library a subcommand. What it returns is
-// printed as `name=value` lines (bytes in hex); what it refuses as `error=` and the details. Exit status: 0 done, 1 the
-// library returned an error, 2 usage. The test decides what is right; nothing is judged here.
+// The reference implementation's published client as a command, one call of its library a subcommand. What it returns
+// is printed as `name=value` lines (bytes in hex); what it refuses as `error=` and the details. Exit status: 0 done, 1
+// the library returned an error, 2 usage. The test decides what is right; nothing is judged here.
 use prost::Message;
 use running_process::broker::backend_handle::{BackendHandle, Connection};
 use running_process::broker::client::{
@@ -17,13 +17,15 @@ use std::process::exit;
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: their-client version
-       their-client connect|session|async BROKER SERVICE VERSION [self=V] [cached=PATH] [adopt=1] [keepalive=N] [repeat=N] [LANE HEX]...
+       their-client connect|session|async BROKER SERVICE VERSION [OPTION=VALUE]... [LANE HEX]...
+           (self=VERSION cached=PATH adopt=1 keepalive=SECONDS repeat=TIMES)
        their-client range BROKER SERVICE VERSION MIN MAX
        their-client endpoint shared|private:SERVICE|explicit:NAME
        their-client admin BROKER VERB [json]
        their-client probe|probe-async MANIFEST [LANE HEX]
        their-client frames|frames-async ENDPOINT [LANE HEX]...
        their-client sidecar FILE
+       their-client direct-place|direct|direct-serve STATE-DIRECTORY SERVICE [LANE [HEX [LANE HEX]...]]
        their-client define DIRECTORY SERVICE PROGRAM PROGRAM-DIRECTORY MIN-VERSION
        their-client recode MESSAGE   (records of u32 length and bytes on stdin, likewise on stdout)";
 
@@ -211,6 +213,9 @@ fn recode(args: &[String]) -> Fallible<()> {
 }
 
 #[cfg(feature = "session")]
+mod direct;
+
+#[cfg(feature = "session")]
 mod session {
     use super::*;
     use running_process::broker::adopt::{AdoptError, BrokerSession};
@@ -374,6 +379,12 @@ fn main() {
         "recode" => recode(args),
         #[cfg(feature = "session")]
         "session" => session::session(args),
+        #[cfg(feature = "session")]
+        "direct-place" => direct::place(args),
+        #[cfg(feature = "session")]
+        "direct" => direct::client(args),
+        #[cfg(feature = "session")]
+        "direct-serve" => direct::serve(args),
         #[cfg(feature = "session")]
         "frames" => session::frames(args),
         #[cfg(feature = "session")]
