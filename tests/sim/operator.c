@@ -347,12 +347,22 @@ static void replace_program(struct world *world, int service)
     sim_trace("the program of %s is another one", world_services[service]);
 }
 
+static bool is_listening(const struct world *world)
+{
+    struct sim_inode *inode;
+
+    return k_walk(AT_FDCWD, world->socket_path, true, &inode, NULL, NULL) == 0 && inode->socket &&
+           inode->socket->state == SOCKET_LISTENING;
+}
+
 static void do_mischief(struct world *world)
 {
     switch (sim_below(8)) {
     case 0:
-        (void)k_unlinkat(AT_FDCWD, world->socket_path, 0);
-        sim_trace("somebody removes the socket");
+        if (is_listening(world)) {
+            (void)k_unlinkat(AT_FDCWD, world->socket_path, 0);
+            sim_trace("somebody removes the socket");
+        }
         break;
     case 1:
         if (sim.broker) {
