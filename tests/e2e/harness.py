@@ -708,6 +708,21 @@ def bare_only(test):
     return test
 
 
+def plain_only(test):
+    """A test of what the daemon costs, which says nothing about one that is instrumented (valgrind, sanitizers); left out
+    there."""
+    test.plain_only = True
+    return test
+
+
+def _is_left_out(test):
+    function = getattr(test, test._testMethodName, None)
+
+    def has(mark):
+        return getattr(test, mark, False) or getattr(function, mark, False)
+    return VALGRIND and has("bare_only") or (VALGRIND or SANITIZED) and has("plain_only")
+
+
 def need(path, what):
     """Skips a test (or a whole class in setUpClass) when a program is not there."""
     if not os.access(path, os.X_OK):
@@ -737,8 +752,7 @@ def main():
     suite = unittest.TestSuite()
     for group in loader.loadTestsFromModule(module):
         for test in group:
-            if VALGRIND and (getattr(test, "bare_only", False) or
-                             getattr(getattr(test, test._testMethodName, None), "bare_only", False)):
+            if _is_left_out(test):
                 continue
             if not names or any(name in test.id() for name in names):
                 suite.addTest(test)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""M10: a cold Hello (the hash of the executable is known) against the floor, which starts the same backend with nothing in
+between: bind, fork, exec, connect, probe. Both alternate in one program (bench-cold)."""
+import statistics
+
+from common import QUICK, SERVICE, Box, note, os, pin, plot, request_file, row, save_csv, start_ours, tool, warm
+from counts import many_services
+
+
+def cold_hellos():
+    results = {}
+    samples = 12 if QUICK else 48
+    for mode, cpu in (("P", 0), ("X", 1)):
+        if os.cpu_count() < 2 and mode == "X":
+            continue
+        box = Box()
+        try:
+            broker = start_ours(box)
+            warm(broker.socket, box)
+            pin(broker.pid, cpu)
+            for i, (service, version) in enumerate(many_services(box, samples)):
+                request_file(box, service, version, "cold-%d" % i)
+            note("cold, mode %s: %d samples" % (mode, samples))
+            results[mode] = tool("bench-cold", "--cpu", 0, "--samples", samples, "--program", os.path.join(box.bin, SERVICE),
+                                 "--directory", box.sockets, os.path.join(box.dir, "cold-"), "ours=" + broker.socket)
+            broker.stop()
+        finally:
+            box.cleanup()
+    save_csv("cold.csv", "mode,sample,arm,ns", [[mode] + values for mode, rows in results.items() for values in rows])
+    for mode, rows in results.items():
+        report(mode, rows)
+
+
+def report(mode, rows):
+    times = {}
+    for _, arm, ns in rows[2:]:    # the first of each is discarded
+        times.setdefault(arm, []).append(ns / 1e6)
+    ratio = statistics.median(a / b for a, b in zip(times["ours"], times["floor"]))
+    got = "%.2f x (%.2f ms, floor %.2f)" % (ratio, statistics.median(times["ours"]), statistics.median(times["floor"]))
+    judged = mode == "P"
+    row("M10", "cold Hello, mode %s" % mode, "<= 1.20 x floor" if judged else "", got, ratio <= 1.2 if judged else "-")
+    plot("cold-%s.svg" % mode, "cold start, mode %s, sorted (ms)" % mode,
+         {arm: list(enumerate(sorted(values))) for arm, values in times.items()}, "rank")
