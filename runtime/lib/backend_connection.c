@@ -87,6 +87,8 @@ static int retire(struct connection *connection)
 
     (void)sys_epoll_ctl(backend->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     request_forget(connection, -EPIPE);
+    backend->held -= connection->accounted;
+    connection->accounted = 0;
     DL_DELETE(backend->connections, connection);
     DL_APPEND(backend->dead, connection);
     backend->n_connections--;
@@ -117,7 +119,6 @@ void connections_bury(struct rpb_backend *backend)
     {
         if (!connection->is_judging) {
             DL_DELETE(backend->dead, connection);
-            backend->held -= connection->accounted;
             buffer_deinit(&connection->in);
             buffer_deinit(&connection->out);
             free(connection);
@@ -150,6 +151,9 @@ void connection_account(struct connection *connection)
     struct connection *largest = connection, *other;
     size_t size = connection->in.capacity + connection->out.capacity;
 
+    if (is_closed(connection)) {
+        return; /* counts no more */
+    }
     backend->held = backend->held - connection->accounted + size;
     connection->accounted = size;
     if (backend->held <= backend->config.max_memory_bytes) {

@@ -79,30 +79,36 @@ static void admit(struct rpb_backend *backend, int fd)
     }
 }
 
-/* What accept() says when there is nothing to accept with. */
+/* What accept() says when there is nothing to accept with, also when nobody waits to be accepted. */
 static bool is_shortage(int r)
 {
     return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
 }
 
+static int accept_one(struct rpb_backend *backend)
+{
+    int fd = sys_accept4(backend->listener_fd, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        admit(backend, fd);
+    }
+    return fd;
+}
+
 static void accept_some(struct rpb_backend *backend)
 {
-    for (int i = 0; i < BACKEND_ACCEPTS; i++) {
-        int fd = sys_accept4(backend->listener_fd, NULL, NULL, SOCK_CLOEXEC);
+    int r = accept_one(backend);
 
-        if (fd >= 0) {
-            admit(backend, fd);
-        } else if (is_shortage(fd)) {
-            if (!evict_silent(backend)) {
-                pause_listener(backend);
-                return;
-            }
-        } else if (fd == -EAGAIN) {
-            return;
-        } else if (fd != -ECONNABORTED) {
-            pause_listener(backend);
-            return;
+    if (is_shortage(r) && evict_silent(backend)) { /* somebody waits, or the listener would not be ready */
+        r = accept_one(backend);
+    } else if (r >= 0) {
+        for (int i = 1; i < BACKEND_ACCEPTS && r >= 0; i++) {
+            r = accept_one(backend);
         }
+        return; /* whatever the last one met: if somebody still waits, the next turn tells */
+    }
+    if (r < 0 && r != -EAGAIN && r != -ECONNABORTED) {
+        pause_listener(backend);
     }
 }
 
