@@ -147,6 +147,12 @@ void backends_leave(struct backend_waiter *waiter);
 /* The refusal that a waiter gets when its owner's patience is over (decision 10); spends nothing. */
 void backends_refuse_in_progress(struct backend_answer *ret_answer);
 
+/*
+ * Looks whether the endpoint of every backend still is there, after somebody has cleaned up below the broker. A backend
+ * that has lost its own is left alone but given to no client any more: the next one that asks gets a new backend.
+ */
+void backends_recheck_endpoints(struct backends *backends);
+
 /* The broker drains: every waiter is refused with code 5, every later question too, partial children are killed. */
 void backends_cancel(struct backends *backends);
 
@@ -179,7 +185,7 @@ int backends_register_external(struct backends *backends, const struct external_
 
 struct backend_row {
     const struct backend_key *key;
-    const char *state; /* "running", "spawning" */
+    const char *state; /* "running", "stale" (its endpoint is gone), "spawning" */
     pid_t pid;
     const char *endpoint_path; /* "" while there is none */
     const char *exe_path;

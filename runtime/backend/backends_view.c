@@ -55,7 +55,7 @@ static void row_of_backend(struct backend *backend, void *userdata)
     to->each(
         &(struct backend_row){
             .key = &backend->key,
-            .state = "running",
+            .state = backend->is_unreachable ? "stale" : "running",
             .pid = backend->pid,
             .endpoint_path = backend_path(backend),
             .exe_path = backend->exe_path,

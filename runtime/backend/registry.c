@@ -144,7 +144,7 @@ struct backend *registry_get(struct registry *registry, const struct backend_key
     }
     LIST_FOREACH(backend, bucket_of(registry, key), entry)
     {
-        if (backend_key_equal(&backend->key, key)) {
+        if (!backend->is_unreachable && backend_key_equal(&backend->key, key)) {
             return backend;
         }
     }
@@ -157,11 +157,39 @@ struct backend *registry_get_any_build(struct registry *registry, const struct b
 
     LIST_FOREACH(backend, bucket_of(registry, key), entry)
     {
-        if (backend_key_equal_but_hash(&backend->key, key)) {
+        if (!backend->is_unreachable && backend_key_equal_but_hash(&backend->key, key)) {
             return backend;
         }
     }
     return NULL;
+}
+
+/* A path that cannot be looked at says nothing; another socket there may be one that the backend has bound anew. */
+static bool is_endpoint_gone(const struct backend *backend)
+{
+    const char *path = backend_path(backend);
+    struct socket_identity current;
+    int r = socket_identity_get(path, &current);
+
+    if (r < 0) {
+        return r == -ENOENT || r == -ENOTDIR || r == -ENOTSOCK;
+    }
+    return !socket_identity_equal(&current, &backend->socket) && !backend->is_external && socket_unlink_deserted(path);
+}
+
+void registry_recheck(struct registry *registry, void (*lost)(struct backend *backend, void *userdata), void *userdata)
+{
+    struct backend *backend;
+
+    for (size_t i = 0; i < 256; i++) {
+        LIST_FOREACH(backend, &registry->buckets[i], entry)
+        {
+            if (!backend->is_unreachable && is_endpoint_gone(backend)) {
+                backend->is_unreachable = true;
+                lost(backend, userdata);
+            }
+        }
+    }
 }
 
 void registry_remove(struct backend *backend)

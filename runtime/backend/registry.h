@@ -39,7 +39,8 @@ struct backend {
     uint64_t start_ticks;
     uint64_t started_at_unix_ms, registered_at_unix_ms, last_hello_unix_ms;
     nsec_t last_probe_nsec;
-    bool is_external; /* not our child: it was there before us */
+    bool is_external;    /* not our child: it was there before us */
+    bool is_unreachable; /* its socket was removed by somebody: no look-up finds it, its exit is awaited all the same */
     struct loop_child child;
     struct loop_timer stable;
 };
@@ -77,11 +78,18 @@ const char *backend_path(const struct backend *backend);
  */
 int registry_insert(struct registry *registry, struct backend *backend, int pidfd);
 
-/* The live backend of exactly @key, or NULL. */
+/* The live backend of exactly @key whose endpoint is there, or NULL. */
 struct backend *registry_get(struct registry *registry, const struct backend_key *key);
 
-/* The first of the same instance, service and version, whatever its build. Never for routing in launch mode. */
+/* The same, whatever its build. Never for routing in launch mode. */
 struct backend *registry_get_any_build(struct registry *registry, const struct backend_key *key);
+
+/*
+ * Looks whether the endpoint of every backend still is there. One whose path leads to no socket any more, or to one of
+ * the user's that nobody listens on, is no longer found by look-ups; it stays in the table, counts, and is watched
+ * until it has exited. @lost is called for each that is found so now.
+ */
+void registry_recheck(struct registry *registry, void (*lost)(struct backend *backend, void *userdata), void *userdata);
 
 /* Takes @backend out without stopping it; the caller owns it. */
 void registry_remove(struct backend *backend);

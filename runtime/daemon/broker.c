@@ -28,12 +28,23 @@ static void recheck_definitions(struct broker *broker)
              changed);
 }
 
+/* What removed the control socket may have removed those of the backends. */
+static void recheck_endpoints(void *owner)
+{
+    struct broker *broker = owner;
+
+    if (broker->has_backends) {
+        backends_recheck_endpoints(&broker->backends);
+    }
+}
+
 static void on_signal(void *owner, int signo)
 {
     struct broker *broker = owner;
 
     if (signo == SIGHUP) {
         recheck_definitions(broker);
+        recheck_endpoints(broker);
         socket_watch_look(&broker->socket_watch);
         return;
     }
@@ -174,7 +185,7 @@ int broker_bind_socket(struct broker *broker, char ret_text[SINGLETON_TEXT_MAX])
     int r = singleton_bind(&broker->singleton, &config, ret_text);
 
     if (!r) {
-        socket_watch_init(&broker->socket_watch, &broker->loop, &broker->singleton, &config);
+        socket_watch_init(&broker->socket_watch, &broker->loop, &broker->singleton, &config, recheck_endpoints, broker);
     }
     return r;
 }

@@ -121,12 +121,20 @@ static void on_look(void *owner)
     singleton_log(watch->singleton);
     stop_watching(watch);
     start_watching(watch);
+    watch->recreated(watch->owner);
 }
 
 void socket_watch_init(struct socket_watch *watch, struct loop *loop, struct singleton *singleton,
-                       const struct singleton_config *config)
+                       const struct singleton_config *config, void (*recreated)(void *owner), void *owner)
 {
-    *watch = (struct socket_watch){.loop = loop, .singleton = singleton, .config = *config, .inotify_fd = -1};
+    *watch = (struct socket_watch){
+        .loop = loop,
+        .singleton = singleton,
+        .config = *config,
+        .recreated = recreated,
+        .owner = owner,
+        .inotify_fd = -1,
+    };
     loop_timer_init(&watch->look, loop, on_look, watch);
     start_watching(watch);
 }

@@ -14,6 +14,8 @@ struct socket_watch {
     struct loop *loop;
     struct singleton *singleton;    /* borrowed */
     struct singleton_config config; /* its strings are borrowed */
+    void (*recreated)(void *owner);
+    void *owner;
     int inotify_fd;
     struct loop_io io;
     struct loop_timer look;
@@ -23,10 +25,11 @@ struct socket_watch {
 
 /*
  * Watches the socket of @singleton, which was bound by @config. Never fails: without inotify (its number a user is
- * limited) that is logged, and only socket_watch_look() looks.
+ * limited) that is logged, and only socket_watch_look() looks. @recreated is called whenever the socket had to be made
+ * again: what lay beside it may be gone too.
  */
 void socket_watch_init(struct socket_watch *watch, struct loop *loop, struct singleton *singleton,
-                       const struct singleton_config *config);
+                       const struct singleton_config *config, void (*recreated)(void *owner), void *owner);
 
 /* Looks soon whether the path still leads to the socket. */
 void socket_watch_look(struct socket_watch *watch);

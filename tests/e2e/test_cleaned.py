@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Somebody cleans the run-time directory while the broker lives (a cleaner of temporary files, a hand that slipped)."""
+import json
 import os
 import shutil
 import signal
@@ -42,15 +43,52 @@ class Cleaned(harness.Case):
         broker.stop()
         self.assertFalse(os.path.exists(self.path))
 
+    def lost(self, broker, n):
+        return wait_for(lambda: len(broker.log_lines("backend-unreachable")) == n and
+                        broker.log_lines("backend-unreachable"), "%d lost backends in the log" % n)
+
     def test_backends_are_launched_into_the_new_directory(self):
-        self.box.service("first")
+        """Whoever asks for a backend whose socket went too gets a new one; the old process is left alone, and reaped."""
+        program = self.box.service("first")
         self.box.service("later")
         broker = self.serve()
-        self.assertNegotiated(say_hello(self.path, "first", "1.0.0"), "1.0.0")
+        old = self.assertNegotiated(say_hello(self.path, "first", "1.0.0"), "1.0.0").backend_pipe
+        old_pid, = self.box.backend_pids(program)
         shutil.rmtree(os.path.dirname(self.box.broker_dir))
         self.comes_back(broker, 1)
-        negotiated = self.assertNegotiated(say_hello(self.path, "later", "1.0.0"), "1.0.0")
-        self.assertTrue(is_listening(negotiated.backend_pipe))
+        record, = self.lost(broker, 1)
+        self.assertEqual((record["service_name"], record["service_version"]), ("first", "1.0.0"))
+        self.assertIn(old, str(record))
+        for service in ("first", "later", "first"):
+            negotiated = self.assertNegotiated(say_hello(self.path, service, "1.0.0"), "1.0.0")
+            self.assertTrue(is_listening(negotiated.backend_pipe))
+            self.assertNotEqual(negotiated.backend_pipe, old)
+        self.assertTrue(harness.pid_alive(old_pid))
+        self.assertEqual(len(self.box.backend_pids(program)), 2)
+        states = {row["pid"]: row["state"] for row in
+                  json.loads(self.box.run("status", "--json").stdout)["backends"]}
+        self.assertEqual((states.pop(old_pid), set(states.values())), ("stale", {"running"}))
+        os.kill(old_pid, signal.SIGKILL)
+        wait_for(lambda: len(broker.log_lines("backend-crashed")) == 1, "its end noticed")
+        self.assertEqual(broker.zombies(), [])
+        self.assertEqual(self.assertNegotiated(say_hello(self.path, "later", "1.0.0")).backend_pipe,
+                         say_hello(self.path, "later", "1.0.0").backend_pipe)
+        broker.stop()
+
+    def test_hangup_looks_for_the_sockets_of_backends(self):
+        """One alone is not watched; those that are in place stay what they are."""
+        for service in ("one", "two"):
+            self.box.service(service)
+        broker = self.serve()
+        pipes = {service: say_hello(self.path, service, "1.0.0").backend_pipe for service in ("one", "two")}
+        os.unlink(pipes["one"])
+        broker.process.send_signal(signal.SIGHUP)
+        self.lost(broker, 1)
+        self.assertNotEqual(self.assertNegotiated(say_hello(self.path, "one", "1.0.0")).backend_pipe, pipes["one"])
+        self.assertEqual(self.assertNegotiated(say_hello(self.path, "two", "1.0.0")).backend_pipe, pipes["two"])
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(broker.log_lines("definitions-rechecked")) == 2, "the second look")
+        self.lost(broker, 1)
         broker.stop()
 
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -203,6 +204,79 @@ static void test_key_parts(void)
     check(backend_key_compare(&same, &key) < 0);
 }
 
+static void count_lost(struct backend *backend, void *userdata)
+{
+    check(backend->is_unreachable);
+    ++*(int *)userdata;
+}
+
+/* A backend with a socket at <temporary directory>/@name. */
+static struct backend *add_bound(struct registry *registry, const struct backend_key *key, pid_t pid, const char *name,
+                                 int *ret_fd)
+{
+    struct backend *backend = add(registry, key, pid);
+    char path[200];
+
+    check_fatal(snprintf(path, sizeof(path), "%s/%s", check_tmpdir(), name) < 108);
+    backend->external_path = strdup(path);
+    check_fatal(launcher_bind(path, ret_fd, &backend->socket) == 0);
+    return backend;
+}
+
+/* A backend whose socket somebody has removed is not found any more, but is counted and reaped like the others. */
+static void test_lost_endpoints(void)
+{
+    struct loop loop;
+    struct registry registry;
+    struct seen seen;
+    struct backend_key keys[4];
+    struct backend *backends[4], *again;
+    pid_t pids[5];
+    char path[128];
+    int fds[4], other, n_lost = 0;
+
+    begin(&loop, &registry, &seen);
+    for (int i = 0; i < 4; i++) {
+        keys[i] = key_of("shared", "1.0.0", (uint8_t)(i + 1));
+        pids[i] = start();
+        snprintf(path, sizeof(path), "lost-%d", i);
+        backends[i] = add_bound(&registry, &keys[i], pids[i], path, &fds[i]);
+    }
+    registry_recheck(&registry, count_lost, &n_lost);
+    check_int(n_lost, 0);
+    check_int(unlink(backend_path(backends[1])), 0); /* 0 stays; 2 is bound anew; of 3 a dead one is left */
+    for (int i = 2; i < 4; i++) {
+        check_int(unlink(backend_path(backends[i])), 0);
+        close(fds[i]);
+        check_fatal(launcher_bind(backend_path(backends[i]), &fds[i], &(struct socket_identity){0}) == 0);
+        backends[i]->socket.ino++; /* the number of the old inode may be used again */
+    }
+    close(fds[3]);
+    registry_recheck(&registry, count_lost, &n_lost);
+    check_int(n_lost, 2);
+    registry_recheck(&registry, count_lost, &n_lost);
+    check_int(n_lost, 2); /* told once */
+    check(registry_get(&registry, &keys[0]) == backends[0]);
+    check(registry_get(&registry, &keys[1]) == NULL);
+    check(registry_get(&registry, &keys[2]) == backends[2]);
+    check(registry_get(&registry, &keys[3]) == NULL);
+    again = registry_get_any_build(&registry, &keys[1]);
+    check(again == backends[0] || again == backends[2]);
+    check_int(registry.n, 4);
+    check_int(registry_count_service(&registry, "svc"), 4);
+    pids[4] = start();
+    again = add_bound(&registry, &keys[1], pids[4], "lost-again", &other); /* its key is free for the next one */
+    check(registry_get(&registry, &keys[1]) == again);
+    for (int i = 0; i < 5; i++) {
+        kill(pids[i], SIGKILL);
+    }
+    end(&loop, &registry, &seen, 5);
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+    close(other);
+}
+
 /* A socket that somebody listens on stays, and so does everything that is no socket. */
 static void test_deserted_sockets(void)
 {
@@ -230,6 +304,6 @@ static void test_deserted_sockets(void)
 }
 
 CHECK_PROGRAM("backend/registry", {"four parts make a key", test_keys},
-              {"an exit removes, reaps, unlinks and releases", test_exit},
+              {"an exit removes, reaps, unlinks and releases", test_exit}, {"a lost endpoint", test_lost_endpoints},
               {"deinit stops nobody", test_deinit_stops_nobody}, {"parts of a key", test_key_parts},
               {"only deserted sockets are unlinked", test_deserted_sockets})

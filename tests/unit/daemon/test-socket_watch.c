@@ -18,12 +18,18 @@ struct house {
     struct socket_watch watch;
     struct loop_timer limit; /* a test that waits for nothing ends here */
     bool is_over;
+    int n_recreated;
     char directory[200], path[256];
 };
 
 static void on_limit(void *owner)
 {
     ((struct house *)owner)->is_over = true;
+}
+
+static void on_recreated(void *owner)
+{
+    ((struct house *)owner)->n_recreated++;
 }
 
 static void house_init(struct house *house)
@@ -39,7 +45,7 @@ static void house_init(struct house *house)
     check_fatal(!loop_init(&house->loop));
     loop_timer_init(&house->limit, &house->loop, on_limit, house);
     check_fatal(!singleton_bind(&house->singleton, &config, text));
-    socket_watch_init(&house->watch, &house->loop, &house->singleton, &config);
+    socket_watch_init(&house->watch, &house->loop, &house->singleton, &config, on_recreated, house);
 }
 
 static void house_deinit(struct house *house)
@@ -110,8 +116,10 @@ static void test_lost(void)
         house_init(&house);
         ways[i](&house);
         check(comes_back(&house));
+        check_int(house.n_recreated, 1);
         lose_name(&house); /* the new one is watched as the old one was */
         check(comes_back(&house));
+        check_int(house.n_recreated, 2);
         house_deinit(&house);
     }
 }
@@ -150,6 +158,7 @@ static void test_quiet(void)
         check_fatal(!loop_turn(&house.loop, true));
     }
     check(takes_connections(&house));
+    check_int(house.n_recreated, 0);
     house_deinit(&house);
 }
 
