@@ -4,7 +4,7 @@
  * The turn: wait, timers, descriptors, deferred calls. One poll() waits for everything; its timeout is the earliest
  * timer, in nanoseconds, so no timer descriptor is needed. After each callback the after-hook runs, so whatever a
  * callback has queued is done before the next one sees the world. The loop knows nothing of what it drives and never
- * fails because a callback did; only the kernel's refusal to wait ends it.
+ * fails because a callback did; only the kernel's refusal to wait ends it, and not even that when it lacks memory.
  */
 
 #include "loop/loop.h"
@@ -110,6 +110,12 @@ static const struct timespec *timeout_of(const struct loop *loop, bool may_block
     return timeout;
 }
 
+/* Waiting for nothing needs no memory. */
+static void pause_a_moment(void)
+{
+    (void)sys_ppoll(NULL, 0, &(struct timespec){.tv_nsec = 10 * 1000 * 1000});
+}
+
 int loop_turn(struct loop *loop, bool may_block)
 {
     struct pollfd polls[LOOP_DIRECT_MAX + 1];
@@ -122,7 +128,9 @@ int loop_turn(struct loop *loop, bool may_block)
     loop->turn++;
     n = loop_io_prepare(loop, polls, watches);
     n_ready = sys_ppoll(polls, n, timeout_of(loop, may_block, &timeout));
-    if (n_ready < 0 && n_ready != -EINTR) {
+    if (n_ready == -ENOMEM || n_ready == -EAGAIN) {
+        pause_a_moment(); /* a turn without events, and the next attempt does not come at once */
+    } else if (n_ready < 0 && n_ready != -EINTR) {
         return error_origin(n_ready);
     }
     loop->now_nsec = clock_monotonic();
