@@ -149,6 +149,3 @@ bool definition_check(const struct definition *definition, const char *wanted, s
  */
 bool definition_check_next(const struct definition *definition, const char *wanted, size_t *cursor,
                            struct definition_problem *ret_problem);
-
-/* "NAME", "PATH" … ; static. */
-const char *definition_fault_symbol(enum definition_fault fault);

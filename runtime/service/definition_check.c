@@ -185,14 +185,3 @@ bool definition_check(const struct definition *definition, const char *wanted, s
 
     return definition_check_next(definition, wanted, &cursor, ret_problem);
 }
-
-const char *definition_fault_symbol(enum definition_fault fault)
-{
-    static const char *const symbols[] = {"NONE",
-#define DEFINITION_FAULT_SYMBOL(NAME) #NAME,
-                                          DEFINITION_FAULTS(DEFINITION_FAULT_SYMBOL)
-#undef DEFINITION_FAULT_SYMBOL
-    };
-
-    return symbols[fault];
-}
