@@ -178,9 +178,10 @@ def wait_for(condition, what="condition", seconds=None):
 
 # ------------------------------------------------------------------------------------------------ processes
 def pid_alive(pid):
-    """Running, not a zombie."""
+    """Running, not a zombie. A zombie whose other threads have not ended yet still holds its descriptors."""
     try:
-        return proc_stat(pid)["state"] not in "ZX"
+        info = proc_stat(pid)
+        return info["state"] not in "ZX" or info["threads"] > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -60,7 +60,7 @@ class OurClient:
             said = self.connect(broker.socket, service, "1.0.0", "self=1.0.0", "cached=/nonexistent/pipe", *frame)
             self.assertEqual(self.assertConnected(said)["endpoint"], pipe)
             self.box.kill_backends(program)
-            self.wait_for_the_end_of(pipe)
+            self.assertFalse(harness.is_listening(pipe), "a listener without its backend")
             said = self.connect(broker.socket, service, "1.0.0", "self=1.0.0", "cached=" + pipe, *frame)
             self.assertConnected(said)
             self.assertEqual(len(said.replies), 1)
@@ -97,10 +97,6 @@ class AtTheirBroker(OurClient, clients.Case):
     def start(self):
         return self.box.launch_mode(program=reference.BROKER)
 
-    def wait_for_the_end_of(self, pipe):
-        """It may still hold the listener of a backend that it has just launched."""
-        harness.wait_for(lambda: not harness.is_listening(pipe), "nobody listens at " + pipe)
-
     def stop(self, broker):
         """It has no handler for signals."""
         self.assertEqual(harness.ask_admin(broker.socket, harness.pb.ADMIN_VERB_SHUTDOWN).exit_code, 0)
@@ -110,9 +106,6 @@ class AtTheirBroker(OurClient, clients.Case):
 class AtOurBroker(OurClient, clients.Case):
     def start(self):
         return self.box.launch_mode()
-
-    def wait_for_the_end_of(self, pipe):
-        self.assertFalse(harness.is_listening(pipe), "a listener without its backend")
 
     def stop(self, broker):
         broker.stop()
