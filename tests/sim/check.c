@@ -106,6 +106,12 @@ void check_client(struct sim_client *client)
     }
 }
 
+/* A child that has not answered may belong to a build that was replaced between its fork and its exec. */
+static bool is_comparable(const struct sim_backend *backend)
+{
+    return backend->has_answered || backend->world->builds[!strcmp(backend->service, world_services[1])] == 0;
+}
+
 /* Nobody is a zombie, and no key has two processes. */
 void check_at_rest(struct world *world)
 {
@@ -118,8 +124,8 @@ void check_at_rest(struct world *world)
         for (int j = 0; j < i && backend->proc->is_alive; j++) {
             const struct sim_backend *other = world->backends[j];
 
-            if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid &&
-                other->proc->exe_inode == backend->proc->exe_inode && !strcmp(other->service, backend->service) &&
+            if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid && other->build == backend->build &&
+                is_comparable(other) && is_comparable(backend) && !strcmp(other->service, backend->service) &&
                 !strcmp(other->version, backend->version)) {
                 sim_fail("two backends of %s live: pid %d and pid %d", backend->service, (int)other->proc->pid,
                          (int)backend->proc->pid);

@@ -433,7 +433,7 @@ static void begin_canary(struct world *world)
     world->canary = client_start(world, CLIENT_WHOLE, 0, sim.now_nsec);
     world->step = STEP_CANARY;
     if (world->canary_deadline_nsec == 0) {
-        world->canary_deadline_nsec = sim.now_nsec + 200 * SEC;
+        world->canary_deadline_nsec = sim.now_nsec + 700 * SEC;
     }
     sim_wake_at(world->operator, NEVER);
 }
