@@ -479,6 +479,9 @@ static void test_no_descriptors(void)
     struct rlimit old;
     int client, silent, waiting, next;
 
+    if (getenv("RPB_TEST_VALGRIND")) {
+        return; /* it keeps the limit itself, by closing what was accepted */
+    }
     open_scene();
     client = scene_dial(&scene);
     scene_ask(client, 1, "in");
