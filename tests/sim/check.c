@@ -60,7 +60,7 @@ static bool is_fair(const struct sim_client *client)
 static void check_latency(const struct sim_client *client)
 {
     uint64_t took_nsec = client->done_nsec - client->connected_nsec;
-    bool is_quick = sim.plan.slow_rate == 0 && client->world->n_clients < 20;
+    bool is_quick = !client->world->was_cleaned && sim.plan.slow_rate == 0 && client->world->n_clients < 20;
 
     for (int i = 0; i < client->world->n_backends; i++) {
         const struct sim_backend *backend = client->world->backends[i];
@@ -75,6 +75,18 @@ static void check_latency(const struct sim_client *client)
     }
 }
 
+/* Where the last client is sent to, there is somebody, whatever was removed meanwhile. */
+static void check_canary(const struct sim_client *client)
+{
+    struct sim_inode *inode;
+
+    if (client->result == CLIENT_NEGOTIATED && sim.n_faults == 0 &&
+        (k_walk(AT_FDCWD, client->path, true, &inode, NULL, NULL) < 0 || !inode->socket ||
+         inode->socket->state != SOCKET_LISTENING)) {
+        sim_fail("the last client is sent to %s, where nobody listens", client->path);
+    }
+}
+
 void check_client(struct sim_client *client)
 {
     bool is_plain =
@@ -82,6 +94,9 @@ void check_client(struct sim_client *client)
 
     if (client->result == CLIENT_NEGOTIATED) {
         check_endpoint(client);
+        if (client == client->world->canary) {
+            check_canary(client);
+        }
     }
     check_definition(client);
     if (client->actor->proc->uid == SIM_STRANGER) {
@@ -121,7 +136,7 @@ void check_at_rest(struct world *world)
         if (!backend->proc->is_alive && !backend->proc->is_reaped) {
             sim_fail("pid %d is a zombie", (int)backend->proc->pid);
         }
-        for (int j = 0; j < i && backend->proc->is_alive; j++) {
+        for (int j = 0; j < i && backend->proc->is_alive && !world->was_cleaned; j++) {
             const struct sim_backend *other = world->backends[j];
 
             if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid && other->build == backend->build &&

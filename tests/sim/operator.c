@@ -355,9 +355,35 @@ static bool is_listening(const struct world *world)
            inode->socket->state == SOCKET_LISTENING;
 }
 
+/* A cleaner of old files: nothing is left below the runtime directory. */
+static void clean_runtime(struct world *world)
+{
+    struct sim_inode *dir;
+    char path[1024];
+
+    if (strncmp(world->socket_path, RUNTIME, strlen(RUNTIME)) != 0 || !is_listening(world) ||
+        k_walk(AT_FDCWD, RUNTIME, true, &dir, NULL, NULL) < 0) {
+        return;
+    }
+    for (struct sim_dirent *entry = dir->entries, *next; entry; entry = next) {
+        next = entry->next;
+        for (struct sim_dirent *below = entry->inode->entries; below; below = below->next) {
+            snprintf(path, sizeof(path), RUNTIME "/%s/%s", entry->name, below->name);
+            (void)k_unlinkat(AT_FDCWD, path, 0);
+        }
+        snprintf(path, sizeof(path), RUNTIME "/%s", entry->name);
+        (void)k_unlinkat(AT_FDCWD, path, S_ISDIR(entry->inode->mode) ? AT_REMOVEDIR : 0);
+    }
+    world->was_cleaned = true;
+    sim_trace("everything in " RUNTIME " is removed");
+}
+
 static void do_mischief(struct world *world)
 {
-    switch (sim_below(8)) {
+    switch (sim_below(10)) {
+    case 3:
+        clean_runtime(world);
+        break;
     case 0:
         if (is_listening(world)) {
             (void)k_unlinkat(AT_FDCWD, world->socket_path, 0);

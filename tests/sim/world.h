@@ -124,6 +124,7 @@ struct world {
     int half_written;
     uint64_t canary_deadline_nsec, rest_nsec;
     struct sim_proc *holder; /* of the lock, in SCENARIO_START; NULL: nobody */
+    bool was_cleaned;        /* everything in the runtime directory was removed once */
     bool was_at_rest;        /* when SIGTERM came: nothing holds the drain */
 };
 
