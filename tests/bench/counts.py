@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 
+from buses import start as start_buses
 from common import (OUT, QUICK, SERVICE, TOOLS, VERSION, Box, Conn, Echo, client, harness, has_reference,
                     hello_frame, missing, parse_hello_reply, request_file, row, start_ours, start_theirs, tool, wait_for,
                     warm)
@@ -77,6 +78,21 @@ def system_calls():
             if server:
                 server.kill()
             box.cleanup()
+    buses_system_calls(cycles)
+
+
+def buses_system_calls(cycles):
+    box, found = Box(), []
+    try:
+        found = start_buses(box)
+        for bus in found:
+            for form in ("bus", "bus-terse"):
+                got, _ = count_system_calls(bus.pid, bus.socket, box, cycles, arm=form)
+                row("M5", "system calls a connect, auth, Hello, %s:%s" % (form, bus.name), "", "%.2f" % got, "-")
+    finally:
+        for bus in found:
+            bus.kill()
+        box.cleanup()
 
 
 # ------------------------------------------------------------------------------------------------ M6

@@ -4,8 +4,8 @@
 /*
  * One exchange with one arm of a bench, for the measuring programs beside it: fresh connection, one request, its reply,
  * close. The name of an arm says what is spoken: `echo...` takes a reply of known length, whatever it says; `bus...` is
- * a message bus (authentication, then its Hello: two round trips, as its clients have it); everything else is a broker
- * and must answer Negotiated. Any failure ends the program: a bench that goes on after an error measures nothing.
+ * a message bus, `bus:` as libdbus talks to it (each line of the authentication awaits its answer), `bus-terse:` as
+ * sd-bus does (the whole authentication in one piece, then Hello); everything else is a broker and must answer Negotiated. Any failure ends the program: a bench that goes on after an error measures nothing.
  */
 
 #include <errno.h>
@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 65536, ARMS_MAX = 24, BUS_HEADER = 16, BUS_METHOD_RETURN = 2 };
+enum { MESSAGE_MAX = 65536, ARMS_MAX = 24, BUS_HEADER = 16, BUS_METHOD_RETURN = 2, BUS_SIGNAL = 4 };
 
 struct arm {
     const char *name;
     struct sockaddr_un address;
-    bool is_echo, is_bus;
+    bool is_echo, is_bus, is_terse;
 };
 
 static uint8_t request[MESSAGE_MAX], reply[MESSAGE_MAX];
@@ -128,52 +128,85 @@ static inline size_t bus_hello(uint8_t *message)
     return size;
 }
 
-static inline void bus_exchange(int fd)
+static inline size_t bus_auth(char *text, bool is_terse)
+{
+    char uid[16];
+    size_t size = (size_t)sprintf(text, "AUTH EXTERNAL ");
+
+    snprintf(uid, sizeof(uid), "%u", (unsigned)getuid());
+    for (const char *p = uid; *p; p++) {
+        size += (size_t)sprintf(text + size, "%02x", (unsigned)*p);
+    }
+    return size + (size_t)sprintf(text + size, is_terse ? "\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n" : "\r\n");
+}
+
+/* Reads @lines whole lines, which are all that comes now. */
+static inline void bus_lines(int fd, unsigned lines, const char *begin)
+{
+    size_t have = 0;
+    unsigned found;
+
+    do {
+        have = read_some(fd, have);
+        found = 0;
+        for (size_t i = 0; i < have; i++) {
+            found += reply[i] == '\n';
+        }
+    } while (found < lines);
+    errno = 0;
+    if (memcmp(reply, begin, strlen(begin)) != 0) {
+        die("the bus does not know us");
+    }
+}
+
+static inline void bus_authenticate(int fd, bool is_terse)
+{
+    static char text[2][96];
+    static size_t size[2];
+
+    if (size[is_terse] == 0) {
+        size[is_terse] = 1 + bus_auth(text[is_terse] + 1, is_terse);
+    }
+    if (is_terse) {
+        send_bytes(fd, text[1], size[1]);
+        bus_lines(fd, 2, "OK ");
+        return;
+    }
+    send_bytes(fd, "", 1);
+    send_bytes(fd, text[0] + 1, size[0] - 1);
+    bus_lines(fd, 1, "OK ");
+    send_bytes(fd, "NEGOTIATE_UNIX_FD\r\n", 19);
+    bus_lines(fd, 1, "AGREE_UNIX_FD");
+    send_bytes(fd, "BEGIN\r\n", 7);
+}
+
+static inline void bus_exchange(int fd, bool is_terse)
 {
     static uint8_t message[256];
     static size_t message_size;
-    static char auth[64];
-    static size_t auth_size;
-    char uid[16];
     size_t have = 0, size;
 
     if (message_size == 0) {
         message_size = bus_hello(message);
-        snprintf(uid, sizeof(uid), "%u", (unsigned)getuid());
-        auth_size = 1 + (size_t)sprintf(auth + 1, "AUTH EXTERNAL ");
-        for (const char *p = uid; *p; p++) {
-            auth_size += (size_t)sprintf(auth + auth_size, "%02x", (unsigned)*p);
-        }
-        auth_size += (size_t)sprintf(auth + auth_size, "\r\nBEGIN\r\n");
     }
-    send_bytes(fd, auth, auth_size);
-    while (have < 2 || memcmp(reply + have - 2, "\r\n", 2) != 0) {
-        have = read_some(fd, have);
-    }
-    errno = 0;
-    if (memcmp(reply, "OK ", 3) != 0) {
-        die("the bus does not know us");
-    }
+    bus_authenticate(fd, is_terse);
     send_bytes(fd, message, message_size);
-    for (have = 0;;) {
-        if (have < BUS_HEADER) {
-            have = read_some(fd, have);
-            continue;
-        }
-        size = BUS_HEADER + ((little32(reply + 12) + 7) & ~7u) + little32(reply + 4);
+    for (;;) {
+        size = have < BUS_HEADER ? BUS_HEADER
+                                 : BUS_HEADER + ((little32(reply + 12) + 7) & ~7u) + little32(reply + 4);
         if (have < size) {
             have = read_some(fd, have);
             continue;
         }
-        if (reply[1] == BUS_METHOD_RETURN) {
-            return;
-        }
-        if (reply[1] == 3) {
-            errno = 0;
-            die("the bus refused its Hello");
+        if (size > BUS_HEADER && reply[1] != BUS_SIGNAL) {
+            break;
         }
         have -= size;
         memmove(reply, reply + size, have);
+    }
+    errno = 0;
+    if (reply[1] != BUS_METHOD_RETURN) {
+        die("the bus refused its Hello");
     }
 }
 
@@ -188,7 +221,7 @@ static inline void exchange_once(const struct arm *arm, uint64_t *ret_cycle, uin
     }
     connected = now_ns();
     if (arm->is_bus) {
-        bus_exchange(fd);
+        bus_exchange(fd, arm->is_terse);
     } else {
         send_bytes(fd, request, request_size);
         read_reply(fd, arm);
@@ -211,6 +244,7 @@ static inline void parse_arm(struct arm *arm, char *text)
     arm->name = text;
     arm->is_echo = strncmp(text, "echo", 4) == 0;
     arm->is_bus = strncmp(text, "bus", 3) == 0;
+    arm->is_terse = strncmp(text, "bus-terse", 9) == 0;
     arm->address.sun_family = AF_UNIX;
     strcpy(arm->address.sun_path, path);
 }
