@@ -128,7 +128,7 @@ run: deps ## build, then see the broker work: a cold call, a warm call, a refusa
 check: deps ## build and run every test; the last line is `N passed, N failed`
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" check-only
 
-check-only: all tests bench-tools
+check-only: all tests
 	@BUILD="$(BUILD)" scripts/run-tests
 
 gen: ## regenerate gen/ from grammar/ and statemachines/ (needs ragel, lemon)
@@ -184,7 +184,7 @@ clean: ## remove $(BUILD)
 proto: $(PROTO_H)
 tools: $(TOOLS)
 bench-tools: $(BENCH_BIN) $(BENCH_SO)
-tests: $(UNIT_BIN) $(CELL_BIN) $(FUZZ_BIN)
+tests: $(UNIT_BIN) $(CELL_BIN) $(FUZZ_BIN) bench-tools
 fuzzers: $(FUZZ_BIN)
 
 # `make unit-base`: build and run the unit tests of one layer; `make lib-base`: its archive and those below

@@ -3,9 +3,9 @@
  * Cold starts, ours against the floor. The floor is the least that starts the same backend and knows that it answers:
  * bind, listen, fork, exec with the listener inherited, connect, one nonce probe, its reply. Ours is one Hello for a
  * service of which nothing runs, from socket() to close(). Both alternate; prints CSV `sample,arm,nanoseconds`. Usage:
- * bench-cold --cpu N --samples N --program PATH --directory DIR REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0, 1, ...
- * hold one framed Hello a sample, each for another backend. The floor's backend is killed after each sample; the broker's
- * stay, and are the caller's.
+ * bench-cold --cpu N --samples N --program PATH --directory DIR REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0, 1,
+ * ... hold one framed Hello a sample, each for another backend. The floor's backend is killed after each sample; the
+ * broker's stay, and are the caller's.
  */
 #include "bench/exchange.h"
 

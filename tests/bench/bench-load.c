@@ -69,9 +69,10 @@ static void run_arm(const struct arm *arm, unsigned round, unsigned clients, uin
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"cpu", 1, NULL, 'c'},     {"rounds", 1, NULL, 'r'},    {"clients", 1, NULL, 'n'}, {"milliseconds", 1, NULL, 'm'},
-        {"request", 1, NULL, 'q'}, {"echo-size", 1, NULL, 'e'}, {"most", 1, NULL, 't'},    {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"cpu", 1, NULL, 'c'},     {"rounds", 1, NULL, 'r'},
+                                            {"clients", 1, NULL, 'n'}, {"milliseconds", 1, NULL, 'm'},
+                                            {"request", 1, NULL, 'q'}, {"echo-size", 1, NULL, 'e'},
+                                            {"most", 1, NULL, 't'},    {NULL, 0, NULL, 0}};
     struct arm arms[ARMS_MAX];
     size_t n_arms = 0;
     unsigned rounds = 1, clients = 1;

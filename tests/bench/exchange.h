@@ -5,7 +5,8 @@
  * One exchange with one arm of a bench, for the measuring programs beside it: fresh connection, one request, its reply,
  * close. The name of an arm says what is spoken: `echo...` takes a reply of known length, whatever it says; `bus...` is
  * a message bus, `bus:` as libdbus talks to it (each line of the authentication awaits its answer), `bus-terse:` as
- * sd-bus does (the whole authentication in one piece, then Hello); everything else is a broker and must answer Negotiated. Any failure ends the program: a bench that goes on after an error measures nothing.
+ * sd-bus does (the whole authentication in one piece, then Hello); everything else is a broker and must answer
+ * Negotiated. Any failure ends the program: a bench that goes on after an error measures nothing.
  */
 
 #include <errno.h>
@@ -192,8 +193,7 @@ static inline void bus_exchange(int fd, bool is_terse)
     bus_authenticate(fd, is_terse);
     send_bytes(fd, message, message_size);
     for (;;) {
-        size = have < BUS_HEADER ? BUS_HEADER
-                                 : BUS_HEADER + ((little32(reply + 12) + 7) & ~7u) + little32(reply + 4);
+        size = have < BUS_HEADER ? BUS_HEADER : BUS_HEADER + ((little32(reply + 12) + 7) & ~7u) + little32(reply + 4);
         if (have < size) {
             have = read_some(fd, have);
             continue;
