@@ -75,6 +75,16 @@ static bool is_local(int fd)
     return fs_kind_get(fd, &kind, NULL) >= 0 && kind == FS_LOCAL;
 }
 
+void exe_identity_await_rest(const struct exe_identity *identity)
+{
+    int64_t age_nsec = (int64_t)clock_unix_nsec() - identity->ctime_nsec;
+    int64_t rest_nsec = (int64_t)(EXE_HASH_REST_MS * NSEC_PER_MSEC);
+
+    if (age_nsec < rest_nsec) { /* a stamp in the future says nothing, and waits no longer */
+        (void)sys_poll(NULL, 0, age_nsec > 0 ? (int)msec_from_nsec((nsec_t)(rest_nsec - age_nsec)) : EXE_HASH_REST_MS);
+    }
+}
+
 void exe_hash_init(struct exe_hash *cache, struct loop *loop)
 {
     memset(cache, 0, sizeof(*cache));
@@ -168,6 +178,7 @@ static int read_once(int fd, struct exe_hash_job *job)
     if (r < 0) {
         return error_trace(r);
     }
+    exe_identity_await_rest(&before);
     r = blake3_sum_fd(fd, job->hash);
     if (r < 0) {
         return error_trace(r);

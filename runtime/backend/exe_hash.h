@@ -20,6 +20,7 @@ enum {
     EXE_HASH_ENTRIES_MAX = 256,
     EXE_HASH_WAITERS_MAX = 256, /* of one file */
     EXE_HASH_LIMIT_S = 10,      /* decision 14 */
+    EXE_HASH_REST_MS = 20,
 };
 
 enum {
@@ -38,6 +39,13 @@ struct exe_identity {
 
 void exe_identity_from(const struct stat *st, struct exe_identity *ret);
 bool exe_identity_equal(const struct exe_identity *a, const struct exe_identity *b);
+
+/*
+ * Waits until the file has been at rest for EXE_HASH_REST_MS, at most that long. The kernel's stamps are coarse (a
+ * tick, 4 ms): of two changes within one the second leaves no trace, so what is read sooner than that after a change
+ * may not be remembered under this identity. For the worker.
+ */
+void exe_identity_await_rest(const struct exe_identity *identity);
 
 enum exe_hash_outcome {
     EXE_HASH_DONE,

@@ -145,6 +145,7 @@ static int hash_binary(int fd, const char *path, const struct launch_known *know
         memcpy(binary->hash, known->hash, sizeof(binary->hash));
         return 0;
     }
+    exe_identity_await_rest(&binary->identity);
     r = blake3_sum_fd(fd, binary->hash);
     if (r < 0) {
         return refuse_errno(r, ret_text, "failed to hash executable:", path);

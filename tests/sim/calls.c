@@ -215,6 +215,10 @@ static long do_poll(struct pollfd *fds, nfds_t n, uint64_t wait_nsec)
     if (wait_nsec == 0) {
         return look(&wait);
     }
+    if (sim_in_thread()) {
+        sim_thread_sleep(wait_nsec);
+        return look(&wait);
+    }
     (void)sim_block(is_ready, &wait, wait_nsec == NEVER ? NEVER : sim.now_nsec + wait_nsec);
     return look(&wait);
 }

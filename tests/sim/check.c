@@ -78,9 +78,10 @@ static void check_latency(const struct sim_client *client)
 /* Where the last client is sent to, there is somebody, whatever was removed meanwhile. */
 static void check_canary(const struct sim_client *client)
 {
+    const struct sim_backend *backend = backend_at(client->world, client->path);
     struct sim_inode *inode;
 
-    if (client->result == CLIENT_NEGOTIATED && sim.n_faults == 0 &&
+    if (client->result == CLIENT_NEGOTIATED && sim.n_faults == 0 && backend && backend->proc->is_alive &&
         (k_walk(AT_FDCWD, client->path, true, &inode, NULL, NULL) < 0 || !inode->socket ||
          inode->socket->state != SOCKET_LISTENING)) {
         sim_fail("the last client is sent to %s, where nobody listens", client->path);

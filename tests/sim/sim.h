@@ -282,6 +282,7 @@ void sim_wait_for(struct sim_actor *actor, int fd, short events, uint64_t deadli
 /* thread.c: threads of the broker */
 bool sim_in_thread(void);
 void sim_thread_yield(void);
+void sim_thread_sleep(uint64_t nsec);
 int sim_threads_runnable(int *ret_indices);
 void sim_thread_run(int index);
 uint64_t sim_threads_next(void); /* when one that rests can run; NEVER */

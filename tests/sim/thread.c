@@ -130,6 +130,12 @@ void sim_thread_yield(void)
     to_main();
 }
 
+void sim_thread_sleep(uint64_t nsec)
+{
+    threads[running].hold_until_nsec = sim.now_nsec + nsec;
+    to_main();
+}
+
 int sim_threads_runnable(int *ret_indices)
 {
     int n = 0;

@@ -138,6 +138,29 @@ static void check_failed(struct loop *loop, struct exe_hash *cache, const char *
     check_int(asker.outcome, EXE_HASH_FAILED);
 }
 
+/* Of two changes within one tick the second has no stamp of its own: nothing is read before the first has aged. */
+static void test_young_file_rests(void)
+{
+    struct loop loop;
+    struct exe_hash cache;
+    struct asker asker;
+    char path[512];
+    int64_t age_nsec;
+
+    check_int(loop_init(&loop), 0);
+    exe_hash_init(&cache, &loop);
+    snprintf(path, sizeof(path), "%s/a", check_tmpdir());
+    write_file(path, "one");
+    check_int(ask(&cache, path, &asker), EXE_HASH_E_WAIT);
+    write_file(path, "two"); /* as long as before, most often within the same tick */
+    run_until_told(&loop, &asker);
+    check_hash(asker.hash, "two");
+    age_nsec = (int64_t)clock_unix_nsec() - asker.identity.ctime_nsec;
+    check(age_nsec >= (int64_t)(EXE_HASH_REST_MS * NSEC_PER_MSEC));
+    exe_hash_deinit(&cache);
+    loop_deinit(&loop);
+}
+
 static void test_absent(void)
 {
     struct loop loop;
@@ -342,6 +365,7 @@ static void test_least_recently_used_goes(void)
 }
 
 CHECK_PROGRAM("backend/exe_hash", {"one read for all who ask", test_read_once},
+              {"a young file is left to rest first", test_young_file_rests},
               {"a changed file is read again", test_change_is_seen}, {"no regular file", test_absent},
               {"what is not local is looked at on the worker", test_remote},
               {"another file system at the path", test_moved},
