@@ -3,21 +3,11 @@
  * A service definition as text and as binary. Whatever the bytes are: no crash and no leak; what is accepted packs,
  * unpacks, prints and formats to the same definition; formatting twice changes nothing.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "base/buffer.h"
+#include "fuzz/fuzz.h"
 #include "service/definition.h"
 #include "service/definition_format.h"
 #include "service/definition_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
 
 static struct definition *read_text(struct slice text)
 {
@@ -30,10 +20,10 @@ static struct definition *read_text(struct slice text)
 
     arena_init(&arena, NULL, 0, definition_text_budget(text.size));
     r = definition_text_read(text, &arena, &report, &positions, &message);
-    EXPECT(r == 0 || r == DEFINITION_TEXT_E_WRONG);
-    EXPECT((r == 0) == (report.n_errors == 0));
+    MUST(r == 0 || r == DEFINITION_TEXT_E_WRONG);
+    MUST((r == 0) == (report.n_errors == 0));
     if (r == 0)
-        EXPECT(definition_from_message(message, &definition) == 0);
+        MUST(definition_from_message(message, &definition) == 0);
     arena_deinit(&arena);
     return definition;
 }
@@ -44,10 +34,10 @@ static void check_binary(const struct definition *definition)
     struct buffer packed;
 
     buffer_init(&packed, SIZE_MAX);
-    EXPECT(definition_pack(definition, &packed) == 0);
+    MUST(definition_pack(definition, &packed) == 0);
     if (packed.size <= DEFINITION_SIZE_MAX) {
-        EXPECT(definition_unpack(buffer_slice(&packed), &again) == 0);
-        EXPECT(definition_equal(definition, again));
+        MUST(definition_unpack(buffer_slice(&packed), &again) == 0);
+        MUST(definition_equal(definition, again));
         definition_unref(again);
     }
     buffer_deinit(&packed);
@@ -58,11 +48,11 @@ static void check_printed(const struct definition *definition)
     struct buffer printed;
 
     buffer_init(&printed, SIZE_MAX);
-    EXPECT(definition_print(definition, &printed) == 0);
+    MUST(definition_print(definition, &printed) == 0);
     if (printed.size <= DEFINITION_SIZE_MAX && definition_isolation_name(definition->isolation)) {
         struct definition *again = read_text(buffer_slice(&printed));
 
-        EXPECT(again && definition_equal(definition, again));
+        MUST(again && definition_equal(definition, again));
         definition_unref(again);
     }
     buffer_deinit(&printed);
@@ -74,13 +64,13 @@ static void check_formatted(struct slice text, const struct definition *definiti
 
     buffer_init(&once, SIZE_MAX);
     buffer_init(&twice, SIZE_MAX);
-    EXPECT(definition_format_text(text, &once) == 0);
+    MUST(definition_format_text(text, &once) == 0);
     if (once.size <= DEFINITION_SIZE_MAX) {
         struct definition *again = read_text(buffer_slice(&once));
 
-        EXPECT(again && definition_equal(definition, again));
-        EXPECT(definition_format_text(buffer_slice(&once), &twice) == 0);
-        EXPECT(slice_equal(buffer_slice(&once), buffer_slice(&twice)));
+        MUST(again && definition_equal(definition, again));
+        MUST(definition_format_text(buffer_slice(&once), &twice) == 0);
+        MUST(slice_equal(buffer_slice(&once), buffer_slice(&twice)));
         definition_unref(again);
     }
     buffer_deinit(&once);
@@ -93,7 +83,7 @@ static void check_rules(const struct definition *definition)
     size_t cursor = 0, n = 0;
 
     while (!definition_check_next(definition, "tool", &cursor, &problem))
-        EXPECT(++n <= 8 + definition->n_version_allow_list);
+        MUST(++n <= 8 + definition->n_version_allow_list);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,27 +8,16 @@
  */
 
 #include <stdalign.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "fuzz/fuzz.h"
 #include "wire/envelope.h"
 #include "wire/frame_scan.h"
 #include "wire/message.h"
 #include "wire/probe.h"
 #include "wire/skim.h"
 #include "wire/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(expr)                                                                                                     \
-    do {                                                                                                               \
-        if (!(expr)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #expr);                                         \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static alignas(16) uint8_t block[MESSAGE_ARENA_BLOCK];
 
