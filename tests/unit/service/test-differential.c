@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text form against protoc: the golden texts, the hand-written ones of tests/diff/servicedef and thousands of
- * mutations of them, made from a seed, must get the same verdict, and where both accept, the same meaning. Left out are
- * the points in which this parser is knowingly stricter (spec 02 §10): it may refuse alone only for those.
+ * The text form against protoc: the golden texts, the hand-written ones of tests/diff/servicedef, those of the fuzzer's
+ * corpus, and thousands of mutations of them all, made from a seed, must get the same verdict, and where both accept,
+ * the same meaning. Left out are the points in which this parser is knowingly stricter (spec 02 §10): it may refuse
+ * alone only for those.
  *
  * DIFF_COUNT (default 2000) and DIFF_SEED choose how many and which. A difference prints the text and the seed.
  */
@@ -157,7 +158,8 @@ static bool compare(struct slice text, unsigned long seed)
 
 /* ------------------------------------------------------------------------------------------------ texts */
 
-static void load_dir(const char *dir)
+/* The files of @dir whose names hold @part; what the fuzzer found (tests/fuzz) has no ending. */
+static void load_dir(const char *dir, const char *part)
 {
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, NULL, alphasort);
@@ -168,7 +170,7 @@ static void load_dir(const char *dir)
         FILE *file;
 
         snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-        if (strstr(entries[i]->d_name, ".txtpb") && n_texts < TEXTS_MAX) {
+        if (entries[i]->d_name[0] != '.' && strstr(entries[i]->d_name, part) && n_texts < TEXTS_MAX) {
             file = fopen(path, "r");
             check_fatal(file != NULL);
             texts[n_texts].size = fread(texts[n_texts].data, 1, TEXT_MAX, file);
@@ -189,9 +191,10 @@ static void load_texts(void)
     snprintf(input_path, sizeof(input_path), "%s/in", dir);
     snprintf(output_path, sizeof(output_path), "%s/out", dir);
     n_texts = 0;
-    load_dir("tests/golden/servicedef/ok");
-    load_dir("tests/golden/servicedef/bad");
-    load_dir("tests/diff/servicedef");
+    load_dir("tests/golden/servicedef/ok", ".txtpb");
+    load_dir("tests/golden/servicedef/bad", ".txtpb");
+    load_dir("tests/diff/servicedef", ".txtpb");
+    load_dir("tests/fuzz/corpus/fuzz-definition", "");
 }
 
 static void test_texts(void)
