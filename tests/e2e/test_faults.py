@@ -496,6 +496,7 @@ class Surroundings(Fault):
         wait_for(lambda: harness.select.select([reader], [], [], 0)[0], "the first lines")
         return os.read(reader, 65536)
 
+    @harness.bare_only
     def test_started_without_standard_descriptors(self):
         """Whatever is opened next would get their numbers, and the log would go to a client or into a file."""
         broker = self.start(prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
