@@ -197,7 +197,7 @@ void run_draw(uint64_t seed, struct run *ret)
     plan->socket_buffer = sim_chance(1, 4) ? 16 + sim_below(512) : 0;
     plan->is_log_full = sim_chance(1, 16);
     if (sim_chance(1, 2)) {
-        plan->n_faults_max = (uint32_t)(1 + sim_below(4));
+        plan->n_faults_max = (uint32_t)(sim_chance(1, 8) ? 40 : 1 + sim_below(4));
         plan->lasting_rate = (uint32_t)(sim_below(3) * 200);
         plan->fault_rate = (uint32_t)(64 << sim_below(6));
         plan->memory_rate = sim_chance(1, 2) ? (uint32_t)(64 << sim_below(5)) : 0;
