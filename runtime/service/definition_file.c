@@ -21,11 +21,6 @@ static const char *const suffixes[DEFINITION_FORM_COUNT] = {
     [DEFINITION_FORM_BINARY] = ".servicedef",
 };
 
-const char *definition_form_suffix(enum definition_form form)
-{
-    return suffixes[form];
-}
-
 const char *definition_file_name(struct slice service, enum definition_form form,
                                  char ret_name[DEFINITION_FILE_NAME_SIZE])
 {

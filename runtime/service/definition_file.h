@@ -28,9 +28,6 @@ enum definition_form {
 
 #define DEFINITION_FILE_NAME_SIZE 80u /* 64 bytes of name, the longest suffix and the NUL */
 
-/* ".txtpb" … ; static. */
-const char *definition_form_suffix(enum definition_form form);
-
 /* Name of the file for @service in @form. @service is a valid name. Returns @ret_name. */
 const char *definition_file_name(struct slice service, enum definition_form form,
                                  char ret_name[DEFINITION_FILE_NAME_SIZE]);
