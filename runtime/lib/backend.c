@@ -88,6 +88,9 @@ static int check_config(const struct rpb_backend_config *config, char *ret_text)
     if (config->n_lanes > BACKEND_LANES_MAX) {
         return refuse(ret_text, error_origin(-EINVAL), "more than %d lanes", BACKEND_LANES_MAX);
     }
+    if (config->n_lanes > 0 && !config->lanes) {
+        return refuse(ret_text, error_origin(-EINVAL), "a number of lanes without their list");
+    }
     for (size_t i = 0; i < config->n_lanes; i++) {
         if (!RPB_LANE_IS_FOR_BACKENDS(config->lanes[i])) {
             return refuse(ret_text, error_origin(-EINVAL), "0x%x is not a lane for backends", config->lanes[i]);
@@ -268,6 +271,10 @@ void rpb_backend_free(struct rpb_backend *backend)
 
     if (!backend) {
         return;
+    }
+    if (backend->owner != sys_getpid()) {
+        /* shared with the parent, and what that waits for is its own affair */
+        backend->epoll_fd = close_fd(backend->epoll_fd);
     }
     backend_unlisten(backend);
     DL_FOREACH_SAFE(backend->connections, connection, next)

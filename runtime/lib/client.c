@@ -14,8 +14,7 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 
-/* ------------------------------------------------------------------------------------------------------------ failing
- */
+/* ---------------------------------------------------------------------------------------------------------- failing */
 
 int client_fail_soft(struct rpb_client *client, int status)
 {
@@ -54,8 +53,7 @@ const char *rpb_client_text(const struct rpb_client *client)
                   : "the client could not be made: no memory, or an option is missing or wrong";
 }
 
-/* ------------------------------------------------------------------------------------------------ making, letting go
- */
+/* ----------------------------------------------------------------------------------------------- making, letting go */
 
 int rpb_client_new(const struct rpb_client_options *options, struct rpb_client **ret_client)
 {
@@ -102,8 +100,7 @@ void rpb_client_close(struct rpb_client *client)
     client->state = CLIENT_STATE_CLOSED;
 }
 
-/* --------------------------------------------------------------------------------------------------------- connecting
- */
+/* ------------------------------------------------------------------------------------------------------- connecting */
 
 static void note_negotiated(struct rpb_client *client)
 {
@@ -151,8 +148,7 @@ int rpb_client_begin(struct rpb_client *client)
     return note_connect(client, client_connect_begin(&client->connect, clock_monotonic()));
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the loop
- */
+/* --------------------------------------------------------------------------------------------------------- the loop */
 
 int rpb_client_step(struct rpb_client *client)
 {
@@ -198,8 +194,7 @@ uint64_t rpb_client_deadline(const struct rpb_client *client)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------- the frames
- */
+/* ------------------------------------------------------------------------------------------------------- the frames */
 
 int rpb_client_send(struct rpb_client *client, const struct rpb_client_request *request, uint64_t *ret_id)
 {
@@ -233,9 +228,8 @@ int rpb_client_receive(struct rpb_client *client, uint64_t id, struct rpb_client
     case RPB_CLIENT_AGAIN:
         return r;
     case RPB_CLIENT_E_TIMEOUT:
-        return client_fail_soft(client, r);
     case RPB_CLIENT_E_STATE:
-        return not_connected(client);
+        return client_fail_soft(client, r);
     default:
         client->last = &client->fatal;
         return r;
@@ -275,8 +269,7 @@ int rpb_client_take_fd(struct rpb_client *client, int *ret_fd)
     return RPB_CLIENT_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------- asking questions
- */
+/* ------------------------------------------------------------------------------------------------- asking questions */
 
 enum rpb_client_route rpb_client_route(const struct rpb_client *client)
 {

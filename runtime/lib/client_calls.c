@@ -91,8 +91,7 @@ static uint64_t fresh_id(struct client_calls *calls)
     return calls->next_id;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ sending
- */
+/* ---------------------------------------------------------------------------------------------------------- sending */
 
 static struct client_call *find_free(struct client_calls *calls)
 {
@@ -158,8 +157,7 @@ int client_calls_send(struct client_calls *calls, const struct rpb_client_reques
     return RPB_CLIENT_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- receiving
- */
+/* -------------------------------------------------------------------------------------------------------- receiving */
 
 /* The checks of spec 03 §15.3 in their order. RPB_CLIENT_OK, or what ends the connection. */
 static int accept_reply(struct client_calls *calls, const Frame *frame, struct arena *arena,
@@ -253,7 +251,7 @@ int client_calls_step(struct client_calls *calls, nsec_t now_nsec, struct client
     return RPB_CLIENT_OK;
 }
 
-/* The decided request whose turn came first, else any that waits. */
+/* The decided request whose turn came first, else the one that has waited longest. */
 static struct client_call *find_first(struct client_calls *calls)
 {
     struct client_call *first = NULL, *waiting = NULL;
@@ -262,7 +260,7 @@ static struct client_call *find_first(struct client_calls *calls)
         struct client_call *call = &calls->calls[i];
 
         if (call->state == CLIENT_CALL_WAITING) {
-            waiting = call;
+            waiting = waiting && waiting->id < call->id ? waiting : call;
         } else if ((call->state == CLIENT_CALL_ARRIVED || call->state == CLIENT_CALL_TIMED_OUT) &&
                    (!first || call->turn < first->turn)) {
             first = call;
@@ -315,6 +313,7 @@ int client_calls_receive(struct client_calls *calls, uint64_t id, struct rpb_cli
         return RPB_CLIENT_E_TIMEOUT;
     case CLIENT_CALL_WAITING:
         if (ended) {
+            ret_reply->request_id = call->id;
             release(calls, call);
             return ended;
         }

@@ -25,8 +25,7 @@
 
 enum { HELLO_REQUEST_ID = 1 };
 
-/* ---------------------------------------------------------------------------------------------------------- dialling
- */
+/* --------------------------------------------------------------------------------------------------------- dialling */
 
 enum client_connect_event client_connect_choose_way(struct client_connect *c)
 {
@@ -94,8 +93,7 @@ enum client_connect_event client_connect_dial_backend(struct client_connect *c)
     return CLIENT_CONNECT_EVENT_BACKEND_DOWN;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- Hello
- */
+/* ------------------------------------------------------------------------------------------------------------ Hello */
 
 /* protobuf-c has no const strings; a message that is packed is only read. */
 static char *text_of(const char *text)
@@ -239,8 +237,7 @@ enum client_connect_event client_connect_say_hello(struct client_connect *c)
     return r ? no_frame(c, r) : progress(c);
 }
 
-/* ------------------------------------------------------------------------------------------- actions, guards, timers
- */
+/* ------------------------------------------------------------------------------------------ actions, guards, timers */
 
 void client_connect_time_out(struct client_connect *c)
 {
@@ -302,8 +299,7 @@ void client_connect_ended(struct client_connect *c)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------------------- driving
- */
+/* ---------------------------------------------------------------------------------------------------------- driving */
 
 static void note_bug(struct fsm_world *world, struct fsm *fsm, int event, const char *what)
 {

@@ -30,6 +30,7 @@ int main(void)
     }
     signal(SIGTERM, stop);
     r = rpb_backend_run(backend); /* until SIGTERM */
+    signal(SIGTERM, SIG_IGN);     /* the handler must not meet a backend that is freed */
     rpb_backend_free(backend);
     return r < 0;
 }

@@ -649,6 +649,7 @@ static void test_stop(void)
     check(!scene_is_closed(&scene, owed));
     check_int(rpb_backend_respond_later(scene.laters[0], "at last", 7), 0);
     check(answers(owed, 1, "at last"));
+    check_int(rpb_backend_poll_timeout(scene.backend), 0); /* nothing is left to wait for, no descriptor will tell */
     scene_pump(&scene);
     check_int(scene.done, RPB_BACKEND_DONE);
     close(fd);
@@ -724,7 +725,7 @@ static void test_another_socket_stays(void)
 static void test_child_removes_nothing(void)
 {
     char sidecar[256];
-    int status;
+    int status, before, after;
     pid_t child;
 
     scene_init(&scene);
@@ -736,6 +737,7 @@ static void test_child_removes_nothing(void)
     check_int(rpb_backend_deadline(scene.backend), 0);
     check_int(rpb_backend_step(scene.backend), 0);
     check_int(access(sidecar, F_OK), 0);
+    before = scene_dial(&scene);
     child = fork();
     if (child == 0) {
         rpb_backend_free(scene.backend);
@@ -745,6 +747,11 @@ static void test_child_removes_nothing(void)
     check_int(status, 0);
     check_int(access(sidecar, F_OK), 0);
     check_int(access(scene.path, F_OK), 0);
+    after = scene_dial(&scene);
+    check_int(rpb_backend_connections(scene.backend), 2);
+    check(scene_probe(&scene, before) && scene_probe(&scene, after)); /* it has not stopped the parent's listening */
+    close(before);
+    close(after);
     scene_close(&scene);
     check_int(access(sidecar, F_OK), -1);
 }
@@ -755,7 +762,7 @@ static void test_configuration(void)
     struct rpb_backend *backend = NULL;
     char text[RPB_BACKEND_TEXT_MAX];
 
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         scene_init(&scene);
         *text = '\0';
         switch (i) {
@@ -773,6 +780,9 @@ static void test_configuration(void)
             break;
         case 4:
             scene.config.handle = NULL;
+            break;
+        case 5:
+            scene.config.lanes = NULL;
             break;
         default:
             scene.config.endpoint = "";

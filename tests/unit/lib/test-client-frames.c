@@ -263,7 +263,8 @@ static void ends_it(const struct bytes *bytes, int status, const char *text)
     check_int(send_text("c", NULL), status);
     check_reply(0, "A");
     check_int(rpb_client_receive(client, second, &reply), status);
-    check_int(rpb_client_receive(client, second, &reply), status); /* and all that follow */
+    check_int(reply.request_id, second);
+    check_int(rpb_client_receive(client, second, &reply), RPB_CLIENT_E_STATE); /* once */
     check_int(rpb_client_step(client), status);
     check_int(rpb_client_failure(client)->status, status);
     check_int(rpb_client_in_flight(client), 0);
@@ -321,6 +322,32 @@ static void test_cut_anywhere(void)
         }
         down();
     }
+}
+
+/* Each waiting request is told of the end once, by its id; then there is none left to be told. */
+static void test_end_told_once(void)
+{
+    struct rpb_client_reply reply = {0};
+    uint64_t ids[3];
+
+    up(NULL);
+    for (int i = 0; i < 3; i++) {
+        check_int(send_text("a", &ids[i]), RPB_CLIENT_OK);
+    }
+    respond(ids[1], "there");
+    rig_hang_up(&rig);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_LOST);
+    check_int(rpb_client_receive(client, 0, &reply), RPB_CLIENT_OK);
+    check_int(reply.request_id, ids[1]);
+    for (int i = 0; i < 3; i += 2) {
+        check_int(rpb_client_receive(client, 0, &reply), RPB_CLIENT_E_LOST);
+        check_int(reply.request_id, ids[i]);
+    }
+    check_int(rpb_client_receive(client, 0, &reply), RPB_CLIENT_E_STATE);
+    check_int(rpb_client_receive(client, ids[0], &reply), RPB_CLIENT_E_STATE);
+    check_int(rpb_client_in_flight(client), 0);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_LOST); /* why stays known */
+    down();
 }
 
 /* The backend has answered before it was asked, and is gone: the send fails, the answer counts. */
@@ -516,6 +543,7 @@ CHECK_PROGRAM("lib/client-frames", {"the bytes of a request", test_bytes}, {"wha
               {"forgotten requests", test_forget}, {"requests time out, the connection does not", test_timeout},
               {"ids wrap around 0", test_ids_wrap}, {"garbage ends the connection", test_garbage},
               {"an end of file after every byte", test_cut_anywhere},
+              {"the end is told once a request", test_end_told_once},
               {"a reply behind a broken pipe", test_broken_pipe}, {"the backend leaves an idle client", test_idle_end},
               {"frames cut and glued", test_split_replies}, {"a big frame each way", test_big},
               {"frames beyond the cap", test_too_large}, {"taking the socket out", test_take_fd},

@@ -240,8 +240,8 @@ struct rpb_backend_mux_result {
     size_t consumed;                  /**< with PROBE_ANSWERED and PAYLOAD: bytes of the input that the frame took */
     const void *reply;                /**< with PROBE_ANSWERED: the framed answer, ready to be written */
     size_t reply_size;                /**< in bytes */
-    struct rpb_backend_request
-        request;  /**< with PAYLOAD: the frame; connection and peer are 0, and rpb_backend_respond() refuses it */
+    /** With PAYLOAD: the frame; connection and peer are 0, and rpb_backend_respond() refuses it. */
+    struct rpb_backend_request request;
     void *memory; /**< the library's own */
 };
 
@@ -287,6 +287,9 @@ struct rpb_backend_config {
      * negative value to close the connection. A frame of kind RPB_FRAME_REQUEST that was neither answered nor put off
      * when it returns closes the connection, since its client would wait in vain. May call everything but
      * rpb_backend_free(), rpb_backend_run() and rpb_backend_step().
+     *
+     * While it runs nobody else is served, probes included, and a broker waits 500 ms for the answer to a probe: put
+     * off what takes longer, with rpb_backend_defer().
      */
     int (*handle)(struct rpb_backend_request *request, void *user);
     void *user; /**< given to every callback */
@@ -351,7 +354,7 @@ RPB_PUBLIC int rpb_backend_new(const struct rpb_backend_config *config, struct r
 /**
  * Closes everything, removes the socket (only while the file at its path is the one that this backend listened on) and
  * the identity file, and frees @backend. Answers that are still put off stay the caller's to end. In a forked child it
- * removes nothing. NULL is allowed.
+ * removes nothing, and the parent goes on as before. NULL is allowed.
  */
 RPB_PUBLIC void rpb_backend_free(struct rpb_backend *backend);
 

@@ -40,8 +40,7 @@
 extern "C" {
 #endif
 
-/* ------------------------------------------------------------------------------------------------------------ results
- */
+/* ---------------------------------------------------------------------------------------------------------- results */
 
 /*
  * What every call that can fail returns: name, number, meaning. The kinds are those of spec 01 §14.3. When a call fails
@@ -103,8 +102,7 @@ struct rpb_client_failure {
     const char *text;                /* one sentence for a person. Never NULL */
 };
 
-/* ------------------------------------------------------------------------------------------------------------ options
- */
+/* ---------------------------------------------------------------------------------------------------------- options */
 
 /* Bits of rpb_client_options.flags */
 #define RPB_CLIENT_IGNORE_DISABLE 1u /* do not look at RUNNING_PROCESS_DISABLE */
@@ -198,15 +196,15 @@ RPB_PUBLIC void rpb_client_free(struct rpb_client *client);
  */
 RPB_PUBLIC void rpb_client_close(struct rpb_client *client);
 
-/* --------------------------------------------------------------------------------------------------------- connecting
- */
+/* ------------------------------------------------------------------------------------------------------- connecting */
 
 /*
  * rpb_client_new() and rpb_client_connect() in one. Blocks, at longest for the timeout of the options.
  *   @options     borrowed for the call.
  *   @ret_client  the connected client. On failure it is set too, so that rpb_client_failure() can be asked, and has to
- * be freed; it is NULL when there was no memory or no usable options, which rpb_client_text(NULL) covers. What either
- * returns.
+ *                be freed; it is NULL when there was no memory or no usable options: rpb_client_text(NULL).
+ *
+ * What either returns.
  */
 RPB_PUBLIC int rpb_client_open(const struct rpb_client_options *options, struct rpb_client **ret_client);
 
@@ -225,8 +223,7 @@ RPB_PUBLIC int rpb_client_connect(struct rpb_client *client);
  */
 RPB_PUBLIC int rpb_client_begin(struct rpb_client *client);
 
-/* --------------------------------------------------------------------------------------------- fitting an event loop
- */
+/* -------------------------------------------------------------------------------------------- fitting an event loop */
 
 /*
  * Does everything that can be done without waiting: connects, sends, receives, lets requests time out. Call it when the
@@ -258,8 +255,7 @@ RPB_PUBLIC uint64_t rpb_client_deadline(const struct rpb_client *client);
 /* The same as a timeout for poll(): milliseconds from now, rounded up; 0: now; -1: never. */
 RPB_PUBLIC int rpb_client_poll_timeout(const struct rpb_client *client);
 
-/* ----------------------------------------------------------------------------------------------- requests and replies
- */
+/* --------------------------------------------------------------------------------------------- requests and replies */
 
 /* One request. Borrowed for the call; the bytes are copied. */
 struct rpb_client_request {
@@ -289,7 +285,8 @@ struct rpb_client_reply {
  *   @size       its bytes.
  *   @ret_reply  as in rpb_client_receive(); untouched on failure.
  * RPB_CLIENT_OK. RPB_CLIENT_E_TIMEOUT: not answered within the options' timeout; the late answer will be dropped and
- * the client can be used on. Otherwise as rpb_client_send() and rpb_client_receive().
+ * the client can be used on; until that answer has come the request counts as in flight. Otherwise as rpb_client_send()
+ * and rpb_client_receive().
  */
 RPB_PUBLIC int rpb_client_call(struct rpb_client *client, uint32_t lane, const void *data, size_t size,
                                struct rpb_client_reply *ret_reply);
@@ -319,12 +316,14 @@ RPB_PUBLIC int rpb_client_send(struct rpb_client *client, const struct rpb_clien
 /*
  * Hands out a reply that has arrived. Reads nothing: rpb_client_step() does.
  *   @client     in any state.
- *   @id         of the request; 0: whichever was decided first.
+ *   @id         of the request; 0: whichever was decided first, and after the end of the connection whichever waits.
  *   @ret_reply  what it points to stays valid until the next call of rpb_client_receive(), rpb_client_call(),
- *               rpb_client_exchange(), rpb_client_forget() or rpb_client_free() with this client. With
- * RPB_CLIENT_E_TIMEOUT only request_id is set. Untouched otherwise. RPB_CLIENT_OK. RPB_CLIENT_AGAIN: not here yet.
- * RPB_CLIENT_E_TIMEOUT: this request's time is over. RPB_CLIENT_E_STATE: no such request, or with 0 none at all. Else
- * the failure that ended the connection before the reply came.
+ *               rpb_client_exchange(), rpb_client_forget() or rpb_client_free() with this client. When the request has
+ *               failed only request_id is set; untouched by RPB_CLIENT_AGAIN and RPB_CLIENT_E_STATE.
+ *
+ * RPB_CLIENT_OK. RPB_CLIENT_AGAIN: not here yet. RPB_CLIENT_E_TIMEOUT: this request's time is over.
+ * RPB_CLIENT_E_STATE: no such request, or with 0 none at all. Else the failure that ended the connection before the
+ * reply came; each request is told once.
  */
 RPB_PUBLIC int rpb_client_receive(struct rpb_client *client, uint64_t id, struct rpb_client_reply *ret_reply);
 
@@ -345,8 +344,7 @@ RPB_PUBLIC unsigned int rpb_client_in_flight(const struct rpb_client *client);
  */
 RPB_PUBLIC int rpb_client_take_fd(struct rpb_client *client, int *ret_fd);
 
-/* -------------------------------------------------------------------------------------------------- asking questions
- */
+/* ------------------------------------------------------------------------------------------------- asking questions */
 
 /* How the connection came about (spec 01 §14.2). */
 enum rpb_client_route {

@@ -25,15 +25,13 @@ extern "C" {
 #define RPB_PUBLIC
 #endif
 
-/* ---------------------------------------------------------------------------------------------- versions, spec 01 §1
- */
+/* --------------------------------------------------------------------------------------------- versions, spec 01 §1 */
 
 #define RPB_FRAMING_VERSION 1u  /* first byte of every frame */
 #define RPB_ENVELOPE_VERSION 1u /* Frame.envelope_version */
 #define RPB_PROTOCOL_VERSION 1u /* what a Hello negotiates */
 
-/* ------------------------------------------------------------------------------------------ caps in bytes, spec 01
- * §1.2 */
+/* -------------------------------------------------------------------------------------- caps in bytes, spec 01 §1.2 */
 
 #define RPB_FRAME_HEADER_SIZE 5u
 #define RPB_FRAME_BODY_MAX 16777216u /* of any frame; exactly that many are accepted */
@@ -64,8 +62,7 @@ extern "C" {
     (((id) >= RPB_LANE_CONSUMER_FIRST && (id) <= RPB_LANE_CONSUMER_LAST) ||                                            \
      ((id) >= RPB_LANE_PRIVATE_FIRST && (id) <= RPB_LANE_PRIVATE_LAST))
 
-/* ------------------------------------------------------------------------------------- Frame.kind and
- * .payload_encoding */
+/* --------------------------------------------------------------------------------- Frame.kind and .payload_encoding */
 
 enum rpb_frame_kind { RPB_FRAME_REQUEST = 0, RPB_FRAME_RESPONSE = 1, RPB_FRAME_EVENT = 2, RPB_FRAME_CANCEL = 3 };
 
