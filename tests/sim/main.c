@@ -233,6 +233,11 @@ int main(int argc, char **argv)
     }
     n_sweep = 0;
     if (sweeps_crashes) {
+        uint64_t failed, done = durable_sweep(&failed);
+
+        printf("atomic files: %llu runs, %llu failed\n", (unsigned long long)done, (unsigned long long)failed);
+        total_done += done;
+        total_failed += failed;
         plan_crashes();
         make_runs("crash sweep", next_in_sweep);
     }

@@ -21,5 +21,8 @@ void run_draw(uint64_t seed, struct run *ret);
 /* NULL: all held; else what did not. */
 const char *run_one(const struct run *run);
 
+/* durable.c: atomic_file_write() under kills, cuts and errors at every call. The number of runs. */
+uint64_t durable_sweep(uint64_t *ret_failed);
+
 /* Makes @next's runs one after the other, in a child process. The number of runs; *@ret_failed of failed ones. */
 uint64_t run_many(bool (*next)(uint64_t index, struct run *ret), uint64_t *ret_failed);
