@@ -1,4 +1,4 @@
-/* A complete backend: echoes what it is sent. cc $(pkg-config --cflags --libs rpb-backend) */
+/* A complete backend: echoes what it is sent. cc backend-30-lines.c $(pkg-config --cflags --libs rpb-backend) */
 #include <signal.h>
 #include <stdio.h>
 
