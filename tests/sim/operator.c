@@ -475,7 +475,7 @@ static void watch_canary(struct world *world)
         world->step = STEP_REST;
         world->rest_nsec = sim.now_nsec + 7 * SEC;
         sim_wake_at(world->operator, world->rest_nsec);
-    } else if (sim.now_nsec > world->canary_deadline_nsec || ++world->canary_tries > 100) {
+    } else if (sim.now_nsec > world->canary_deadline_nsec || ++world->canary_tries > 2000) {
         sim_fail("the next client is not served: %s", client_result_text(canary));
         terminate(world);
     } else {

@@ -27,7 +27,7 @@
 
 enum {
     SIM_FDS = 256,   /* descriptors of a process */
-    SIM_PROCS = 256, /* in one run */
+    SIM_PROCS = 4096, /* in one run */
     SIM_ACTORS = 96,
     SIM_THREADS = 16,
     SIM_UID = 1000,
