@@ -287,6 +287,18 @@ static void hand_over(struct connection *connection, struct slice bytes)
         connection_close(connection, "it speaks another protocol");
         return;
     }
+    if (connection->n_laters > 0) {
+        connection_close(connection, "it went over to another protocol while an answer was put off");
+        return;
+    }
+    connection_flush(connection);
+    if (is_closed(connection)) {
+        return;
+    }
+    if (connection->out.size > 0) {
+        connection->is_backlogged = true; /* judged again when its answers are out */
+        return;
+    }
     backend->config.take_legacy(retire(connection), bytes.data, bytes.size, backend->config.user);
 }
 

@@ -262,6 +262,79 @@ static void test_legacy(void)
     scene_close(&scene);
 }
 
+/* A frame and the other protocol in one breath: the frame's answer goes out before the connection is handed over. */
+static void test_legacy_behind_a_frame(void)
+{
+    char bytes[256];
+    size_t size;
+    const void *frame = scene_frame(SCENE_LANE, 1, "first", &size);
+    int fd;
+
+    open_scene();
+    fd = scene_dial(&scene);
+    check_fatal(size + 4 <= sizeof(bytes));
+    memcpy(bytes, frame, size);
+    memcpy(bytes + size, "HELO", 4);
+    scene_send(fd, bytes, size + 4);
+    scene_pump(&scene);
+    check(answers(fd, 1, "first"));
+    check_int(scene.legacy_size, 4);
+    check_mem(scene.legacy, "HELO", 4);
+    close(fd);
+    scene_close(&scene);
+}
+
+/* However long the answer is, and however little of it the client reads at a time. */
+static void test_legacy_behind_a_long_answer(void)
+{
+    static char piece[65536];
+    char bytes[256];
+    size_t size, read_size = 0;
+    const void *frame = scene_frame(SCENE_LANE, 1, "L", &size);
+    int fd;
+
+    open_scene();
+    fd = scene_dial(&scene);
+    check_fatal(size + 4 <= sizeof(bytes));
+    memcpy(bytes, frame, size);
+    memcpy(bytes + size, "HELO", 4);
+    scene_send(fd, bytes, size + 4);
+    scene_pump(&scene);
+    while (scene.legacy_fd < 0) {
+        ssize_t n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+
+        check_fatal(n > 0);
+        read_size += (size_t)n;
+        scene_pump(&scene);
+    }
+    check_mem(scene.legacy, "HELO", 4);
+    shutdown(scene.legacy_fd, SHUT_WR);
+    for (ssize_t n; (n = recv(fd, piece, sizeof(piece), 0)) > 0;) {
+        read_size += (size_t)n;
+    }
+    check(read_size > 1 << 20); /* nothing of it is lost */
+    close(fd);
+    scene_close(&scene);
+}
+
+/* An answer that is still put off could only come into the middle of the other protocol. */
+static void test_legacy_before_an_answer(void)
+{
+    int fd;
+
+    open_scene();
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "d");
+    scene_send(fd, "HELO", 4);
+    scene_pump(&scene);
+    check_int(scene.legacy_fd, -1);
+    check(scene_is_closed(&scene, fd));
+    check(strstr(scene.notice, "another protocol") != NULL);
+    check_int(rpb_backend_respond_later(scene.laters[0], "", 0), -EPIPE);
+    close(fd);
+    scene_close(&scene);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- bounds */
 
 static void test_full_house(void)
@@ -800,7 +873,9 @@ CHECK_PROGRAM("lib/backend-serve", {"probes and requests on one connection", tes
               {"answers put off", test_deferred}, {"too many answers put off", test_many_deferred},
               {"bad frames end their connection only", test_bad_frames},
               {"requests without an answer, ends within a frame", test_bad_behaviour},
-              {"another protocol is handed over", test_legacy}, {"a full house still proves itself", test_full_house},
+              {"another protocol is handed over", test_legacy}, {"behind a frame", test_legacy_behind_a_frame},
+              {"behind a long answer", test_legacy_behind_a_long_answer},
+              {"before an answer", test_legacy_before_an_answer}, {"a full house still proves itself", test_full_house},
               {"a client that sends nothing", test_silent_client},
               {"a client that reads nothing is not read from", test_reader_that_does_not_read},
               {"and is dropped in the end", test_stall}, {"memory of all connections", test_memory},

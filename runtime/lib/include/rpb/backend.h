@@ -297,7 +297,8 @@ struct rpb_backend_config {
     rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
     /**
      * Takes a connection that speaks the other protocol: @fd, blocking and close-on-exec, is the callee's from here on;
-     * the @size bytes at @bytes were read from it already. NULL: such connections are closed.
+     * the @size bytes at @bytes were read from it already. Answers to frames before them are out. NULL: such
+     * connections are closed, as are those on which an answer is put off.
      */
     void (*take_legacy)(int fd, const void *bytes, size_t size, void *user);
 
