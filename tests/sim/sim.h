@@ -26,7 +26,7 @@
 #define NEVER UINT64_MAX
 
 enum {
-    SIM_FDS = 256,   /* descriptors of a process */
+    SIM_FDS = 256,    /* descriptors of a process */
     SIM_PROCS = 4096, /* in one run */
     SIM_ACTORS = 96,
     SIM_THREADS = 16,

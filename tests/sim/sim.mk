@@ -7,10 +7,10 @@
 SIM_DIR    := $(BUILD)/sim
 SIM_LAYERS := $(filter-out cli lib,$(LAYERS))
 SIM_PRODUCT := $(foreach l,$(SIM_LAYERS),$(patsubst %.c,$(SIM_DIR)/%.o,$(call layer_src,$(l)) $(call layer_gen,$(l))))
-SIM_PARTS  := $(filter-out %/test-kernel-facts.o,$(patsubst %.c,$(SIM_DIR)/%.o,$(wildcard tests/sim/*.c)))
+SIM_PARTS  := $(filter-out %/test-kernel-facts.o %/test-kernel-facts-files.o,$(patsubst %.c,$(SIM_DIR)/%.o,$(wildcard tests/sim/*.c)))
 SIM_KERNEL := $(patsubst %,$(SIM_DIR)/tests/sim/%.o,core heap thread descriptor socket files process calls calls_file)
 SIM_CFLAGS := -std=c11 $(OPT) -g -fno-pie -DRPB_SIM -DFSM_STRICT -fno-omit-frame-pointer $(SANFLAGS) $(CFLAGS)
-SIM_BIN    := $(SIM_DIR)/rpb-sim $(SIM_DIR)/facts-simulated $(SIM_DIR)/facts-real
+SIM_BIN    := $(SIM_DIR)/rpb-sim $(foreach k,simulated real,$(SIM_DIR)/$(k)-facts $(SIM_DIR)/$(k)-facts-files)
 
 $(SIM_DIR)/%.o: %.c | $(PROTO_H)
 	@mkdir -p $(@D)
@@ -36,12 +36,12 @@ $(SIM_DIR)/rpb-sim: $(SIM_PARTS) $(SIM_DIR)/product.o $(PROTO_LIB) $(BLAKE3_LIB)
 	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
 
 # the same assertions against the one kernel and the other
-$(SIM_DIR)/facts.o: $(SIM_DIR)/tests/sim/test-kernel-facts.o $(SIM_DIR)/names.map
+$(SIM_DIR)/%.renamed.o: $(SIM_DIR)/tests/sim/test-kernel-%.o $(SIM_DIR)/names.map
 	$(Q)$(SIM_RENAME) $< $@
-$(SIM_DIR)/facts-simulated: $(SIM_DIR)/facts.o $(SIM_DIR)/tests/check.o $(SIM_KERNEL) $(SIM_DIR)/product.o $(PROTO_LIB) $(BLAKE3_LIB)
+$(SIM_DIR)/simulated-%: $(SIM_DIR)/%.renamed.o $(SIM_DIR)/tests/check.o $(SIM_KERNEL) $(SIM_DIR)/product.o $(PROTO_LIB) $(BLAKE3_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CUNIT_LIBS) -lpthread
-$(SIM_DIR)/facts-real: $(BUILD)/obj/tests/sim/test-kernel-facts.o $(BUILD)/obj/tests/check.o $(call archives,base) $(BLAKE3_LIB)
+$(SIM_DIR)/real-%: $(BUILD)/obj/tests/sim/test-kernel-%.o $(BUILD)/obj/tests/check.o $(call archives,base) $(BLAKE3_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(PKG_LIBS) $(CUNIT_LIBS) -lpthread
