@@ -98,8 +98,8 @@ static void check_functions(struct model *model, struct names *names)
 {
     static const char *const own[] = {
         "start", "raise",   "is_alive", "state", "state_name", "event",  "event_name", "ended", "machine",
-        "n",     "st",      "wk",       "out",   "qn",         "q",      "tm",         "alive", "turn",
-        "yield", "outside", "busy",     "quiet", "step",       "branch", "drop",
+        "n",     "st",      "wk",       "out",   "q",          "e",      "alive",      "turn",  "yield",
+        "drop",  "outside", "busy",     "quiet", "step",
     };
 
     for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++)
@@ -114,13 +114,16 @@ static void check_functions(struct model *model, struct names *names)
             add(names, f->name, "%.*s_name", W(f->name));
         if (f->kind == FUNCTION_GUARD)
             add(names, f->name, "not_%.*s", W(f->name));
-        for (unsigned int k = 0; k < f->n_arguments; k++)
+        for (unsigned int k = 0; k < f->n_arguments; k++) {
             add(names, f->arguments[k], "%.*s_%.*s", W(f->name), W(f->arguments[k]));
+            add(names, f->arguments[k], "%.*s__%.*s", W(f->name), W(f->arguments[k])); /* as put_call_id() has it */
+        }
     }
     refuse_meetings(names);
     names->n = 0;
 }
 
+/* No word of C, no prefix of what the generated files and fsm/cells.h call by names of their own. */
 static void check_machine_name(struct model *model)
 {
     static const char *const taken[] = {
@@ -128,6 +131,7 @@ static void check_machine_name(struct model *model)
         "extern",   "float", "for",      "goto",   "inline", "int",      "long",    "register", "restrict",
         "return",   "short", "signed",   "sizeof", "static", "struct",   "switch",  "typedef",  "union",
         "unsigned", "void",  "volatile", "while",  "asm",    "typeof",   "fsm",     "loop",
+        "bool",     "true",  "false",    "ask",    "call",   "cells",    "guard",   "tell",
     };
     struct word name = model->spec->machine;
 

@@ -248,16 +248,39 @@ static bool row_calls(const struct spec *spec, struct range actions, struct word
     return false;
 }
 
-/* Is an action list called @name named in any row, birth or `do`? */
-static bool is_called(const struct spec *spec, struct word name)
+static bool rows_call(const struct spec *spec, struct word name)
 {
     if (row_calls(spec, spec->birth, name))
         return true;
     for (unsigned int i = 0; i < spec->n_rows; i++)
         if (spec->rows[i].verdict.kind == VERDICT_GO && row_calls(spec, spec->rows[i].verdict.actions, name))
             return true;
+    return false;
+}
+
+/* Which `do`s the birth and the rows lead to; those that only name each other are not among them. */
+static void find_used_dos(const struct spec *spec, bool used[SPEC_DOS_MAX])
+{
+    bool has_changed = true;
+
     for (unsigned int i = 0; i < spec->n_dos; i++)
-        if (!word_equal(spec->dos[i].name, name) && row_calls(spec, spec->dos[i].actions, name))
+        used[i] = rows_call(spec, spec->dos[i].name);
+    while (has_changed) {
+        has_changed = false;
+        for (unsigned int i = 0; i < spec->n_dos; i++)
+            for (unsigned int k = 0; k < spec->n_dos && used[i]; k++)
+                if (!used[k] && row_calls(spec, spec->dos[i].actions, spec->dos[k].name))
+                    used[k] = has_changed = true;
+    }
+}
+
+/* Is the work called @name named in any row, birth or `do`? */
+static bool is_called(const struct spec *spec, struct word name)
+{
+    if (rows_call(spec, name))
+        return true;
+    for (unsigned int i = 0; i < spec->n_dos; i++)
+        if (row_calls(spec, spec->dos[i].actions, name))
             return true;
     return false;
 }
@@ -265,12 +288,14 @@ static bool is_called(const struct spec *spec, struct word name)
 static void refuse_unused(struct model *model)
 {
     const struct spec *spec = model->spec;
+    bool used_dos[SPEC_DOS_MAX];
 
     for (unsigned int i = 0; i < spec->n_works; i++)
         if (!is_called(spec, spec->works[i].name))
             diag_add(model->diags, spec->works[i].name, "work `%.*s` is not used", W(spec->works[i].name));
+    find_used_dos(spec, used_dos);
     for (unsigned int i = 0; i < spec->n_dos; i++)
-        if (!is_called(spec, spec->dos[i].name))
+        if (!used_dos[i])
             diag_add(model->diags, spec->dos[i].name, "`do` `%.*s` is not used", W(spec->dos[i].name));
     for (unsigned int i = 0; i < spec->n_groups; i++)
         if (!model->uses_group[i])
