@@ -312,17 +312,16 @@ static void on_limit(void *owner)
     }
     (void)abandon_desk(worker, job != NULL);
     pthread_mutex_unlock(&desk->lock);
-    if (job) {
+    if (job) { /* told first: what the queue's owners do next must not find it let go of and not told */
         let_go(worker, job);
+        job->done(job->owner, true);
+        release_desk(desk);
+        loop_call_after(worker->loop);
     }
     if (TAILQ_EMPTY(&worker->queue) || open_desk(worker) >= 0) {
         start_next(worker);
     } else {
         refuse_queue(worker);
-    }
-    if (job) {
-        job->done(job->owner, true);
-        release_desk(desk);
     }
 }
 

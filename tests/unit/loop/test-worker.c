@@ -145,6 +145,7 @@ static void test_all_stuck(void)
 
     check_int(loop_init(&loop), 0);
     check_int(sys_pipe2(fds, O_CLOEXEC), 0);
+    n_ended = 0;
     for (int i = 0; i < LOOP_STUCK_MAX + 3; i++) {
         task_init(&tasks[i], fds[0]);
         check_int(submit(&loop, &tasks[i], 2 * NSEC_PER_MSEC), 0);
@@ -152,6 +153,7 @@ static void test_all_stuck(void)
     turn_until_done(&loop, &tasks[LOOP_STUCK_MAX + 2]);
     for (int i = 0; i < LOOP_STUCK_MAX + 3; i++) {
         check_int(tasks[i].n_done, 1);
+        check_int(tasks[i].order, (unsigned int)i + 1); /* the last that ran hears of it before those it refuses */
         check(tasks[i].given_up);
         check_int(tasks[i].n_discarded, i > LOOP_STUCK_MAX); /* never begun: over at once */
     }
