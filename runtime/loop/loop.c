@@ -14,6 +14,9 @@
 #include "base/error.h"
 #include "loop/internal.h"
 
+/* Until what the kernel had no memory for is tried again. */
+#define MOMENT_NSEC (10 * NSEC_PER_MSEC)
+
 int loop_init(struct loop *loop)
 {
     *loop = (struct loop){.epoll_fd = -1, .now_nsec = clock_monotonic()};
@@ -94,16 +97,19 @@ static void run_deferred(struct loop *loop)
     TAILQ_REMOVE(&loop->deferred, marker, entry);
 }
 
-/* How long poll() may wait: NULL for ever. */
+/* How long poll() may wait: NULL for ever. What is touched now could not be watched: the next turn tries again. */
 static const struct timespec *timeout_of(const struct loop *loop, bool may_block, struct timespec *timeout)
 {
     nsec_t next_nsec = loop_timer_next(loop), wait_nsec = 0;
 
     if (may_block && !loop->is_stopping && TAILQ_EMPTY(&loop->deferred)) {
-        if (next_nsec == NSEC_NEVER) {
+        if (next_nsec == NSEC_NEVER && TAILQ_EMPTY(&loop->touched)) {
             return NULL;
         }
         wait_nsec = nsec_sub(next_nsec, clock_monotonic());
+        if (!TAILQ_EMPTY(&loop->touched) && wait_nsec > MOMENT_NSEC) {
+            wait_nsec = MOMENT_NSEC;
+        }
     }
     timeout->tv_sec = (time_t)(wait_nsec / NSEC_PER_SEC);
     timeout->tv_nsec = (long)(wait_nsec % NSEC_PER_SEC);
@@ -113,7 +119,7 @@ static const struct timespec *timeout_of(const struct loop *loop, bool may_block
 /* Waiting for nothing needs no memory. */
 static void pause_a_moment(void)
 {
-    (void)sys_ppoll(NULL, 0, &(struct timespec){.tv_nsec = 10 * 1000 * 1000});
+    (void)sys_ppoll(NULL, 0, &(struct timespec){.tv_nsec = MOMENT_NSEC});
 }
 
 int loop_turn(struct loop *loop, bool may_block)
