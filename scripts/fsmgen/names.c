@@ -97,9 +97,9 @@ static void check_constants(struct model *model, struct names *names)
 static void check_functions(struct model *model, struct names *names)
 {
     static const char *const own[] = {
-        "start", "raise",   "is_alive", "state", "state_name", "event",  "event_name", "ended", "machine",
-        "n",     "st",      "wk",       "out",   "q",          "e",      "alive",      "turn",  "yield",
-        "drop",  "outside", "busy",     "quiet", "step",
+        "start",   "raise", "is_alive", "state",   "state_name", "event", "event_name", "ended",
+        "machine", "n",     "st",       "wk",      "out",        "q",     "e",          "alive",
+        "turn",    "yield", "drop",     "outside", "busy",       "quiet", "step",
     };
 
     for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++)
@@ -130,8 +130,8 @@ static void check_machine_name(struct model *model)
         "auto",     "break", "case",     "char",   "const",  "continue", "default", "double",   "enum",
         "extern",   "float", "for",      "goto",   "inline", "int",      "long",    "register", "restrict",
         "return",   "short", "signed",   "sizeof", "static", "struct",   "switch",  "typedef",  "union",
-        "unsigned", "void",  "volatile", "while",  "asm",    "typeof",   "fsm",     "loop",
-        "bool",     "true",  "false",    "ask",    "call",   "cells",    "guard",   "tell",
+        "unsigned", "void",  "volatile", "while",  "asm",    "typeof",   "fsm",     "loop",     "bool",
+        "true",     "false", "ask",      "call",   "cells",  "guard",    "tell",
     };
     struct word name = model->spec->machine;
 
