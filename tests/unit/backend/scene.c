@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/launch.h"
 #include "base/log.h"
+#include "wire/protocol.h"
 
 static void on_watchdog(void *owner)
 {
@@ -283,6 +285,40 @@ void scene_up(struct scene *scene, const struct definition *definition, struct a
     check_str(asked->answer.reason, "");
     check_int(lstat(asked->endpoint, &st), 0);
     check(S_ISSOCK(st.st_mode));
+}
+
+bool scene_has_launch(struct scene *scene, void *userdata)
+{
+    (void)userdata;
+    return !LIST_EMPTY(&scene->backends.launches);
+}
+
+bool scene_is_asked_twice(struct scene *scene, void *userdata)
+{
+    const struct launch *launch = LIST_FIRST(&scene->backends.launches);
+
+    (void)userdata;
+    return launch && launch->attempt >= 2;
+}
+
+void scene_check_refused(const struct asked *asked, uint32_t code, uint64_t retry_ms, const char *reason)
+{
+    check(!asked->answer.ready);
+    check_int(asked->answer.code, code);
+    check_int(asked->answer.retry_after_ms, retry_ms);
+    check_str(asked->answer.reason, reason);
+}
+
+void scene_check_failed(struct scene *scene, const struct definition *definition, const char *reason)
+{
+    struct asked asked;
+
+    scene_ask(scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(scene, &asked);
+    scene_check_refused(&asked, ERROR_CODE(BACKEND_SPAWN_FAILED), 1000, reason);
+    scene_run_until_quiet(scene);
+    check_int(scene_count_sockets(scene), 0);
+    check_int(backends_count_live(&scene->backends), 0);
 }
 
 int scene_remove_locks(const char *path)

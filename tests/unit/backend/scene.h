@@ -74,5 +74,15 @@ bool scene_log_has(const struct scene *scene, const char *name, const char *line
 /* Asks @definition and waits: its endpoint is proven to be there. */
 void scene_up(struct scene *scene, const struct definition *definition, struct asked *asked);
 
+/* Conditions for scene_run_until(): there is a launch; it has asked its child a second time. */
+bool scene_has_launch(struct scene *scene, void *userdata);
+bool scene_is_asked_twice(struct scene *scene, void *userdata);
+
+/* @asked was answered with exactly this refusal. */
+void scene_check_refused(const struct asked *asked, uint32_t code, uint64_t retry_ms, const char *reason);
+
+/* Asks @definition: its launch fails with @reason and leaves nothing behind. */
+void scene_check_failed(struct scene *scene, const struct definition *definition, const char *reason);
+
 /* Removes the directory of spawn locks at @path with its files: what a cleaner of temporary files does. */
 int scene_remove_locks(const char *path);
