@@ -10,18 +10,11 @@
 %%{
     machine fsm_lexer;
     alphtype unsigned char;
+    include utf8 "text.rl";
 
     name      = [a-z] [a-z0-9_]*;
     number    = [0-9]+;
-    utf8_tail = 0x80..0xbf;
-    utf8      = 0xc2..0xdf utf8_tail
-              | 0xe0 0xa0..0xbf utf8_tail
-              | (0xe1..0xec | 0xee..0xef) utf8_tail utf8_tail
-              | 0xed 0x80..0x9f utf8_tail
-              | 0xf0 0x90..0xbf utf8_tail utf8_tail
-              | 0xf1..0xf3 utf8_tail utf8_tail utf8_tail
-              | 0xf4 0x80..0x8f utf8_tail utf8_tail;
-    text_char = (0x20..0x7e - '"' - '\\') | utf8;
+    text_char = (0x20..0x7e - '"' - '\\') | ( character - 0x00..0x7f );
     text      = '"' text_char* '"';
 
     main := |*

@@ -16,7 +16,7 @@ static const uint8_t *text_bytes(struct slice text)
 }
 
 %%{
-    # Shared with frame.rl.
+    # Shared with frame.rl and fsm.rl.
     machine utf8;
     alphtype unsigned char;
 
