@@ -109,6 +109,12 @@ void scene_open(struct scene *scene)
     check_int(rpb_backend_prepare(scene->backend), 0);
 }
 
+void scene_begin(struct scene *scene)
+{
+    scene_init(scene);
+    scene_open(scene);
+}
+
 void scene_close(struct scene *scene)
 {
     rpb_backend_free(scene->backend);
@@ -286,4 +292,12 @@ bool scene_answer(int fd, uint64_t *ret_request_id, char *ret_payload, size_t si
     }
     buffer_deinit(&bytes);
     return is_there;
+}
+
+bool scene_answers(int fd, uint64_t request_id, const char *text)
+{
+    char payload[4096];
+    uint64_t id;
+
+    return scene_answer(fd, &id, payload, sizeof(payload)) && id == request_id && !strcmp(payload, text);
 }

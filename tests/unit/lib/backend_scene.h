@@ -31,6 +31,7 @@ struct scene {
 /* Prepares @scene; change its config before scene_open(). */
 void scene_init(struct scene *scene);
 void scene_open(struct scene *scene);
+void scene_begin(struct scene *scene); /* both */
 void scene_close(struct scene *scene);
 
 /* Steps the backend until nothing is left to do. */
@@ -58,3 +59,6 @@ bool scene_probe(struct scene *scene, int fd);
 
 /* Reads one response now: its request id and payload (NUL-terminated, cut to @size). False: none is there. */
 bool scene_answer(int fd, uint64_t *ret_request_id, char *ret_payload, size_t size);
+
+/* Whether the next response on @fd is @text for request @request_id. */
+bool scene_answers(int fd, uint64_t request_id, const char *text);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The frame server of the backend library, in its pollable form: how it ends, and what it refuses to begin. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend_scene.h"
+#include "base/clock.h"
+#include "check.h"
+
+static struct scene scene;
+
+static void test_stop(void)
+{
+    int fd, owed;
+
+    scene_begin(&scene);
+    fd = scene_dial(&scene);
+    owed = scene_dial(&scene);
+    scene_ask(owed, 1, "d");
+    scene_pump(&scene);
+    rpb_backend_stop(scene.backend);
+    rpb_backend_stop(scene.backend);
+    scene_pump(&scene);
+    check_int(scene.done, 0);
+    check_int(access(scene.path, F_OK), -1); /* nobody new */
+    check(scene_is_closed(&scene, fd));
+    check(!scene_is_closed(&scene, owed));
+    check_int(rpb_backend_respond_later(scene.laters[0], "at last", 7), 0);
+    check(scene_answers(owed, 1, "at last"));
+    check_int(rpb_backend_poll_timeout(scene.backend), 0); /* nothing is left to wait for, no descriptor will tell */
+    scene_pump(&scene);
+    check_int(scene.done, RPB_BACKEND_DONE);
+    close(fd);
+    close(owed);
+    scene_close(&scene);
+}
+
+static void test_drain_limit(void)
+{
+    int fd;
+
+    scene_init(&scene);
+    scene.config.drain_msec = 20;
+    scene_open(&scene);
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "d");
+    scene_pump(&scene);
+    rpb_backend_stop(scene.backend);
+    check(scene_wait(&scene, scene_is_done, fd));
+    scene_close(&scene);
+    check(scene_is_closed(&scene, fd));
+    check_int(rpb_backend_respond_later(scene.laters[0], "", 0), -ESHUTDOWN);
+    close(fd);
+}
+
+static void test_run_ends(void)
+{
+    scene_begin(&scene);
+    rpb_backend_stop(scene.backend);
+    check_int(rpb_backend_run(scene.backend), 0);
+    scene_close(&scene);
+}
+
+static void test_idle(void)
+{
+    nsec_t begun = clock_monotonic();
+    int client, prober;
+
+    scene_init(&scene);
+    scene.config.idle_timeout_secs = 1;
+    scene_open(&scene);
+    check(rpb_backend_get_identity(scene.backend)->has_idle_timeout);
+    check_int(rpb_backend_get_identity(scene.backend)->idle_timeout_secs, 1);
+    prober = scene_dial(&scene);
+    check(scene_probe(&scene, prober)); /* does not count */
+    client = scene_dial(&scene);
+    scene_ask(client, 1, "in");
+    scene_pump(&scene);
+    check_int(rpb_backend_deadline(scene.backend) <= begun + NSEC_PER_SEC + NSEC_PER_SEC / 2, 1);
+    close(client);
+    check(scene_wait(&scene, scene_is_done, -1));
+    check(clock_monotonic() - begun >= NSEC_PER_SEC);
+    check(strstr(scene.notice, "idle") != NULL);
+    close(prober);
+    scene_close(&scene);
+}
+
+static void test_another_socket_stays(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    scene_begin(&scene);
+    check_int(unlink(scene.path), 0);
+    strcpy(address.sun_path, scene.path);
+    check_int(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    rpb_backend_free(scene.backend);
+    check_int(access(scene.path, F_OK), 0);
+    unlink(scene.path);
+    close(fd);
+}
+
+static void test_child_removes_nothing(void)
+{
+    char sidecar[256];
+    int status, before, after;
+    pid_t child;
+
+    scene_init(&scene);
+    snprintf(sidecar, sizeof(sidecar), "%s/identity.json", check_tmpdir());
+    scene.config.sidecar_path = sidecar;
+    check_int(rpb_backend_new(&scene.config, &scene.backend, NULL), 0);
+    check(rpb_backend_get_identity(scene.backend) == NULL);
+    check_int(access(sidecar, F_OK), -1);
+    check_int(rpb_backend_deadline(scene.backend), 0);
+    check_int(rpb_backend_step(scene.backend), 0);
+    check_int(access(sidecar, F_OK), 0);
+    before = scene_dial(&scene);
+    child = fork();
+    if (child == 0) {
+        rpb_backend_free(scene.backend);
+        _exit(0);
+    }
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    check_int(access(sidecar, F_OK), 0);
+    check_int(access(scene.path, F_OK), 0);
+    after = scene_dial(&scene);
+    check_int(rpb_backend_connections(scene.backend), 2);
+    check(scene_probe(&scene, before) && scene_probe(&scene, after)); /* it has not stopped the parent's listening */
+    close(before);
+    close(after);
+    scene_close(&scene);
+    check_int(access(sidecar, F_OK), -1);
+}
+
+static void test_configuration(void)
+{
+    static const uint32_t bad_lanes[] = {0xAD01};
+    struct rpb_backend *backend = NULL;
+    char text[RPB_BACKEND_TEXT_MAX];
+
+    for (int i = 0; i < 7; i++) {
+        scene_init(&scene);
+        *text = '\0';
+        switch (i) {
+        case 0:
+            scene.config.size = 0;
+            break;
+        case 1:
+            scene.config.size++;
+            break;
+        case 2:
+            scene.config.lanes = bad_lanes;
+            break;
+        case 3:
+            scene.config.n_lanes = 65;
+            break;
+        case 4:
+            scene.config.handle = NULL;
+            break;
+        case 5:
+            scene.config.lanes = NULL;
+            break;
+        default:
+            scene.config.endpoint = "";
+            break;
+        }
+        check_int(rpb_backend_new(&scene.config, &backend, text), -EINVAL);
+        check(*text != '\0');
+    }
+    check(backend == NULL);
+    rpb_backend_free(NULL);
+}
+
+CHECK_PROGRAM("lib/backend-endings", {"stop", test_stop}, {"stop does not wait for ever", test_drain_limit},
+              {"run ends by stop", test_run_ends}, {"idle timeout", test_idle},
+              {"a socket that is not ours stays", test_another_socket_stays},
+              {"a forked child removes nothing", test_child_removes_nothing},
+              {"impossible configurations", test_configuration})
