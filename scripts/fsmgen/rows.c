@@ -7,13 +7,17 @@
 
 #include "fsmgen/model.h"
 
+/* Names read for one row at most: each of its actions may stand inside every `do`. */
+enum { USES_MAX = MODEL_ROW_CALLS_MAX * (SPEC_DOS_MAX + 1) };
+
 struct expansion {
     struct model *model;
     struct call_list list;
     int work;
     struct word open[SPEC_DOS_MAX]; /* the `do`s that are being expanded */
     unsigned int n_open;
-    bool has_refused; /* too long, or one inside itself: stop */
+    unsigned int n_uses; /* bounds lists that double and come to nothing, since what they end in is refused */
+    bool has_refused;    /* too long, or one inside itself: stop */
 };
 
 static int find_do(const struct spec *spec, struct word name)
@@ -49,13 +53,18 @@ static int resolve_argument(struct model *model, struct model_function *function
     return (int)function->n_arguments++;
 }
 
+static void refuse_length(struct expansion *x, struct word at)
+{
+    diag_add(x->model->diags, at, "too many actions in a row (at most %d)", MODEL_ROW_CALLS_MAX);
+    x->has_refused = true;
+}
+
 static void append_call(struct expansion *x, struct word at, int function, int argument)
 {
     struct model *model = x->model;
 
     if (x->list.n == MODEL_ROW_CALLS_MAX || model->n_calls == MODEL_CALLS_MAX) {
-        diag_add(model->diags, at, "too many actions in a row (at most %d)", MODEL_ROW_CALLS_MAX);
-        x->has_refused = true;
+        refuse_length(x, at);
         return;
     }
     model->calls[model->n_calls++] = (struct call){function, argument};
@@ -92,6 +101,10 @@ static void expand(struct expansion *x, struct range actions)
         const struct action_use *use = &spec->actions[actions.first + i];
         int list = find_do(spec, use->name), work = find_work(spec, use->name);
 
+        if (x->n_uses++ == USES_MAX) {
+            refuse_length(x, use->name);
+            return;
+        }
         if (x->work != NONE) {
             diag_add(diags, use->name,
                      work != NONE ? "two works in a row: the second is `%.*s`"
