@@ -13,8 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "check.h"
 #include "hello/reply.h"
+
+const char rig_healthz_hex[] = "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01";
+const char rig_ok_hex[] =
+    "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
 
 static void on_finished(void *owner)
 {
@@ -268,6 +273,52 @@ void rig_expect_refusal(struct rig *rig, const void *bytes, size_t size, uint64_
     } else if (got_size != SIZE_MAX) {
         fprintf(stderr, "wanted %s, got %.*s\n", reason, (int)got_size, (const char *)got);
     }
+}
+
+void rig_check_healthy(struct rig *rig)
+{
+    uint8_t bytes[64];
+
+    rig_expect(rig, bytes, rig_from_hex(rig_healthz_hex, bytes), rig_ok_hex);
+}
+
+int rig_ask_never(struct rig *rig)
+{
+    uint8_t bytes[128];
+    int fd = rig_connect(rig);
+
+    rig_send(rig, fd, bytes, hello_rig_frame(bytes, "never", "1.0.0", 5));
+    return fd;
+}
+
+bool rig_is_launching(struct rig *rig)
+{
+    return rig->hello.hello.n_waiting > 0 && backends_count_launching(&rig->hello.backends) > 0;
+}
+
+int rig_log_into_file(void)
+{
+    char path[160];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/log", check_tmpdir());
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    check_fatal(fd >= 0);
+    log_open(fd);
+    log_set_format(LOG_TEXT);
+    return fd;
+}
+
+const char *rig_end_log(int fd)
+{
+    static char text[8192];
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    log_open(2);
+    log_set_format(LOG_TEXT);
+    close(fd);
+    return text;
 }
 
 struct rig_peer rig_peer(struct rig *rig, int n)

@@ -29,6 +29,12 @@ void rig_down(struct rig *rig);
 /* A service `never`, whose backend starts but never listens: whoever asks for it waits. */
 void rig_define_never(struct rig *rig);
 
+/* Asks for `never`; the client, which now waits. */
+int rig_ask_never(struct rig *rig);
+
+/* Conditions for rig_wait(): somebody waits and a backend is being launched. */
+bool rig_is_launching(struct rig *rig);
+
 /* Turns the loop until nothing is to be done at once. */
 void rig_settle(struct rig *rig);
 
@@ -56,6 +62,16 @@ void rig_expect_refusal(struct rig *rig, const void *bytes, size_t size, uint64_
 
 /* The steps of the connection that closed last: "event>state event>state …". Static. */
 const char *rig_last_path(struct rig *rig);
+
+/* A health question and its answer. */
+extern const char rig_healthz_hex[], rig_ok_hex[];
+
+/* Somebody who asks for the broker's health is answered. */
+void rig_check_healthy(struct rig *rig);
+
+/* The log goes into a file from here on; what it wrote until rig_end_log(), which closes the file. Static. */
+int rig_log_into_file(void);
+const char *rig_end_log(int fd);
 
 /* Bytes written as hex. */
 size_t rig_from_hex(const char *hex, uint8_t *ret);

@@ -71,10 +71,6 @@ static bool stop_failing(void)
     return has_failed;
 }
 
-static const char healthz_hex[] = "01 0C 00 00 00 08 01 18 81 DA 02 22 02 08 04 28 01";
-static const char ok_hex[] =
-    "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
-
 /* Sends @bytes once with the @n-th allocation failing. True while that happened. */
 static bool try_request(const uint8_t *bytes, size_t size, long n, bool for_ever, size_t want_size)
 {
@@ -93,7 +89,7 @@ static bool try_request(const uint8_t *bytes, size_t size, long n, bool for_ever
     failed = stop_failing();
     check(got_size == 0 || got_size == SIZE_MAX || got_size == want_size || failed);
     check(got_size == want_size || failed);
-    rig_expect(&rig, healthz, rig_from_hex(healthz_hex, healthz), ok_hex);
+    rig_expect(&rig, healthz, rig_from_hex(rig_healthz_hex, healthz), rig_ok_hex);
     rig_settle(&rig);
     check_int(control_connections_open(rig.control), 0);
     check_int(rig.control->pool.used, 0);
@@ -125,9 +121,9 @@ static void test_hello(void)
 static void test_admin(void)
 {
     uint8_t bytes[64], want[64];
-    size_t size = rig_from_hex(healthz_hex, bytes);
+    size_t size = rig_from_hex(rig_healthz_hex, bytes);
 
-    sweep(bytes, size, rig_from_hex(ok_hex, want));
+    sweep(bytes, size, rig_from_hex(rig_ok_hex, want));
 }
 
 /* A body beyond 64 KiB, which is skimmed. */
