@@ -48,12 +48,6 @@ struct backend_pending {
     uint64_t frame_request_id;
 };
 
-/* One process that was killed and does not die. The loop reaps it whenever it does. */
-struct orphan {
-    LIST_ENTRY(orphan) entry;
-    struct loop_child child;
-};
-
 /* ------------------------------------------------------------------------------------------------------ what ends */
 
 static void on_gone(void *owner, struct backend *backend, const siginfo_t *info)
@@ -107,29 +101,6 @@ int backends_take_permit(struct backends *backends, const struct backend_key *ke
         loop_timer_set_in(&backends->sweep, backends->budget.window_nsec);
     }
     return spawn_budget_try_begin(&backends->budget, key, loop_now(backends->config.loop), ret_permit, ret_refusal);
-}
-
-static void on_orphan_exited(void *owner, const siginfo_t *info)
-{
-    struct orphan *orphan = owner;
-
-    (void)info;
-    LIST_REMOVE(orphan, entry);
-    free(orphan);
-}
-
-void backends_adopt_orphan(struct backends *backends, int pidfd)
-{
-    struct orphan *orphan = calloc(1, sizeof(*orphan));
-
-    if (!orphan) {
-        close_fd(pidfd);
-        return;
-    }
-    LIST_INSERT_HEAD(&backends->orphans, orphan, entry);
-    if (loop_child_watch(backends->config.loop, &orphan->child, pidfd, on_orphan_exited, orphan) < 0) {
-        on_orphan_exited(orphan, NULL);
-    }
 }
 
 /* --------------------------------------------------------------------------------------------------- begin and end */
@@ -220,8 +191,6 @@ static void forget_pending(struct backend_pending *pending)
 
 void backends_deinit(struct backends *backends)
 {
-    struct orphan *orphan, *next;
-
     if (!backends->is_ready) {
         return;
     }
@@ -235,11 +204,7 @@ void backends_deinit(struct backends *backends)
     while (!LIST_EMPTY(&backends->externals)) {
         external_discard(LIST_FIRST(&backends->externals));
     }
-    for (orphan = LIST_FIRST(&backends->orphans); orphan; orphan = next) {
-        next = LIST_NEXT(orphan, entry);
-        loop_child_unlink(&orphan->child);
-        on_orphan_exited(orphan, NULL);
-    }
+    backends_forget_orphans(backends);
     loop_timer_stop(&backends->sweep);
     registry_deinit(&backends->registry);
     exe_hash_deinit(&backends->hashes);

@@ -214,3 +214,6 @@ int backends_take_permit(struct backends *backends, const struct backend_key *ke
 
 /* For the launches: a killed process that does not die; its pidfd is taken, and it is reaped when it ends. */
 void backends_adopt_orphan(struct backends *backends, int pidfd);
+
+/* For backends_deinit(): none of them is watched any more, and their memory is freed. */
+void backends_forget_orphans(struct backends *backends);
