@@ -275,6 +275,7 @@ $(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
 $(BUILD)/tests/fuzz/fuzz-fsm: $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard scripts/fsmgen/*.c)) gen/fsm_lexer.c gen/fsm_parser.c)
+$(BUILD)/tests/fuzz/fuzz-connection: $(BUILD)/obj/tests/fuzz/client.o
 $(BUILD)/tests/fuzz/fuzz-connection: private LDFLAGS_ += -Wl,--wrap=clock_gettime
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(PROTO_LIB)
 	@mkdir -p $(@D)

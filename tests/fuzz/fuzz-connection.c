@@ -11,7 +11,6 @@
  * open, nothing stays owed, and the next client is served.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "control/control.h"
+#include "fuzz/client.h"
 #include "fuzz/fuzz.h"
 #include "hello/hello.h"
 #include "ops/admin.h"
@@ -33,8 +33,7 @@
 #include "wire/protocol.h"
 
 enum {
-    SENT_MAX = 256 * 1024, /* bytes of one client that are remembered */
-    FDS_MAX = 64,          /* descriptors that are looked at for leaks */
+    FDS_MAX = 64, /* descriptors that are looked at for leaks */
     TURNS_A_STEP = 4,
 };
 
@@ -48,17 +47,6 @@ enum {
     MODE_FEW_BUFFERS = 32,
     MODE_RATE_LIMIT = 64,
     MODE_SILENT_END = 128, /* at the end the client says nothing more; else it stops writing */
-};
-
-struct client {
-    int fd;          /* -1: none */
-    bool was_closed; /* by the script */
-    uint8_t sent[SENT_MAX];
-    size_t n_sent;     /* bytes that the broker's end took */
-    bool is_truncated; /* something could not be sent or remembered: nothing after it is */
-    uint8_t got[128 * 1024];
-    size_t n_got;
-    bool is_ended;
 };
 
 static struct loop loop;
@@ -95,6 +83,11 @@ static void turn(unsigned n)
     while (n-- > 0) {
         MUST(loop_turn(&loop, false) == 0);
     }
+}
+
+static void turn_once(void)
+{
+    turn(1);
 }
 
 static void pass(uint64_t nsec)
@@ -250,70 +243,6 @@ static void end(void)
     MUST(world.n_never == 0 && world.n_alive == 0);
 }
 
-/* ------------------------------------------------------------------------------------------------- clients */
-
-static void client_connect(struct client *client)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    memcpy(address.sun_path, socket_path, sizeof(socket_path));
-    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    client->n_sent = client->n_got = 0;
-    client->is_ended = client->was_closed = client->is_truncated = false;
-    MUST(client->fd >= 0 && connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-}
-
-static void client_close(struct client *client)
-{
-    if (client->fd >= 0) {
-        close(client->fd);
-        client->fd = -1;
-    }
-}
-
-static void client_send(struct client *client, const void *bytes, size_t size)
-{
-    size_t done = 0;
-
-    if (size == 0) {
-        return;
-    }
-    for (int tries = 0; client->fd >= 0 && !client->is_truncated && done < size && tries < 8;) {
-        ssize_t n = send(client->fd, (const uint8_t *)bytes + done, size - done, MSG_NOSIGNAL);
-
-        if (n > 0) {
-            done += (size_t)n;
-        } else {
-            tries++;
-            turn(1);
-        }
-    }
-    if (client->n_sent + done <= SENT_MAX) {
-        memcpy(client->sent + client->n_sent, bytes, done);
-        client->n_sent += done;
-    } else {
-        client->n_sent = SENT_MAX + 1;
-    }
-    client->is_truncated |= done < size || client->n_sent > SENT_MAX;
-}
-
-static void client_read(struct client *client, size_t most)
-{
-    while (client->fd >= 0 && !client->is_ended && most > 0) {
-        size_t room = sizeof(client->got) - client->n_got;
-        ssize_t n = recv(client->fd, client->got + client->n_got, room < most ? room : most, 0);
-
-        MUST(room > 0);
-        if (n > 0) {
-            client->n_got += (size_t)n;
-            most -= (size_t)n;
-        } else {
-            client->is_ended = n == 0 || errno != EAGAIN;
-            return;
-        }
-    }
-}
-
 /* ------------------------------------------------------------------------------------------------- what must hold */
 
 static void check_hello_reply(struct slice payload, uint32_t *ret_code, struct arena *arena)
@@ -341,7 +270,7 @@ static bool find_request_id(const struct client *client, uint64_t *ret_id)
     size_t used;
     bool found;
 
-    if (client->n_sent > SENT_MAX) {
+    if (client->n_sent > CLIENT_SENT_MAX) {
         return false;
     }
     arena_init(&arena, NULL, 0, SIZE_MAX);
@@ -424,37 +353,12 @@ static unsigned open_descriptors(void)
 
 /* ------------------------------------------------------------------------------------------------- the script */
 
-static size_t make_hello(uint8_t *ret, struct slice service, struct slice version, uint64_t request_id)
-{
-    char service_text[64] = "", version_text[64] = "";
-    uint8_t payload[256];
-    Frame frame;
-    Hello message;
-    size_t size;
-
-    memcpy(service_text, service.data, service.size);
-    memcpy(version_text, version.data, version.size);
-    message_init(MESSAGE_HELLO, &message);
-    message.client_min_protocol = message.client_max_protocol = 1;
-    message.service_name = service_text;
-    message.wanted_version = version_text;
-    size = message_pack(MESSAGE_OF(&message), payload);
-    envelope_request(&frame, LANE_CONTROL, (struct slice){(const char *)payload, size});
-    frame.request_id = request_id;
-    size = message_pack(MESSAGE_OF(&frame), ret + FRAME_HEADER_SIZE);
-    ret[0] = 1;
-    for (int i = 0; i < 4; i++) {
-        ret[1 + i] = (uint8_t)(size >> (8 * i));
-    }
-    return FRAME_HEADER_SIZE + size;
-}
-
 /* A good Hello, so that the search need not find the whole form first; its first @cut bytes are left to the input. */
 static void send_template(struct client *client, uint8_t which)
 {
     static const struct slice services[] = {{"tool", 4}, {"cold", 4}, {"bad", 3}, {"young", 5}};
     uint8_t bytes[512];
-    size_t size = make_hello(bytes, services[which % 4], which & 4 ? SLICE("1.2.3") : SLICE("0.9.0"), which);
+    size_t size = client_make_hello(bytes, services[which % 4], which & 4 ? SLICE("1.2.3") : SLICE("0.9.0"), which);
 
     client_send(client, bytes, which & 8 ? size - 1 - which % 16 : size);
 }
@@ -521,7 +425,7 @@ static void step(struct slice *input, struct client **client)
     case 10: /* the other client has its turn; it connects when it never did */
         *client = *client == &first ? &second : &first;
         if ((*client)->fd < 0 && !(*client)->was_closed) {
-            client_connect(*client);
+            client_connect(*client, socket_path, turn_once);
             (*client)->was_closed = true;
         }
         break;
@@ -544,11 +448,11 @@ static void step(struct slice *input, struct client **client)
 static void check_next_client(void)
 {
     uint8_t bytes[512];
-    size_t size = make_hello(bytes, SLICE("tool"), SLICE("1.2.3"), 7);
+    size_t size = client_make_hello(bytes, SLICE("tool"), SLICE("1.2.3"), 7);
     uint32_t code;
     bool answered;
 
-    client_connect(&canary);
+    client_connect(&canary, socket_path, turn_once);
     client_send(&canary, bytes, size);
     for (int i = 0; i < 8 && !canary.is_ended; i++) {
         turn(1);
@@ -580,7 +484,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin();
     second.fd = -1;
     second.was_closed = false;
-    client_connect(&first);
+    client_connect(&first, socket_path, turn_once);
     first.was_closed = true;
     while (input.size > 0) {
         step(&input, &client);
