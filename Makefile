@@ -241,6 +241,9 @@ $(BUILD)/tests/unit/$(1)/test-%: $(BUILD)/obj/tests/unit/$(1)/test-%.o $(patsubs
 	$$(Q)$(CC) $(LDFLAGS_) -o $$@ $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(PKG_LIBS) $(CUNIT_LIBS) -lpthread
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+# those whose allocations can fail
+$(patsubst %,$(BUILD)/tests/unit/%,backend/test-shortage control/test-memory lib/test-backend-memory lib/test-client-memory service/test-memory): \
+	$(BUILD)/obj/tests/failing_alloc.o
 
 $(PROGRAM): $(BUILD)/obj/runtime/cli/main.o $(ALL_LIBS)
 	@mkdir -p $(@D)

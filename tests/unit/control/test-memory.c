@@ -2,74 +2,20 @@
 
 /*
  * The n-th allocation fails, once and from then on, for every n: a request is answered right or its connection closes,
- * and the next one is served. The sanitizers bring their own allocator, which cannot be replaced: there every n passes
- * at once.
+ * and the next one is served.
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "check.h"
+#include "failing_alloc.h"
 #include "unit/control/rig.h"
 
-static long left = -1; /* allocations until one fails; -1: none does */
-static bool goes_on;   /* and all after it */
-static bool has_failed;
-
-#ifndef __SANITIZE_ADDRESS__
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-static bool fails(void)
-{
-    if (left < 0) {
-        return false;
-    }
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    left = goes_on ? 0 : -1;
-    has_failed = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t size)
-{
-    return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __libc_realloc(memory, size);
-}
-#endif
-
 static struct rig rig;
-
-static void start_failing(long n, bool for_ever)
-{
-    has_failed = false;
-    goes_on = for_ever;
-    left = n;
-}
-
-static bool stop_failing(void)
-{
-    left = -1;
-    return has_failed;
-}
 
 /* Sends @bytes once with the @n-th allocation failing. True while that happened. */
 static bool try_request(const uint8_t *bytes, size_t size, long n, bool for_ever, size_t want_size)
@@ -83,10 +29,10 @@ static bool try_request(const uint8_t *bytes, size_t size, long n, bool for_ever
     rig_up(&rig, NULL, NULL);
     hello_rig_define(&rig.hello, "zccache", "binary_path: \"/bin/true\"\nisolation: SHARED_BROKER\n");
     fd = rig_connect(&rig);
-    start_failing(n, for_ever);
+    failing_alloc_start(n, for_ever);
     rig_send(&rig, fd, bytes, size);
     got_size = rig_receive(&rig, fd, got, sizeof(got));
-    failed = stop_failing();
+    failed = failing_alloc_stop();
     check(got_size == 0 || got_size == SIZE_MAX || got_size == want_size || failed);
     check(got_size == want_size || failed);
     rig_expect(&rig, healthz, rig_from_hex(rig_healthz_hex, healthz), rig_ok_hex);
@@ -150,9 +96,9 @@ static void test_start(void)
         rig_up(&rig, NULL, NULL);
         config = rig.control->config;
         rig.control = control_free(rig.control);
-        start_failing(n, false);
+        failing_alloc_start(n, false);
         r = control_new(&config, &control);
-        failed = stop_failing();
+        failed = failing_alloc_stop();
         check(r == (failed ? -ENOMEM : 0));
         check((control != NULL) == (r == 0));
         rig.control = control;

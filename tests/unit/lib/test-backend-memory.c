@@ -2,8 +2,7 @@
 
 /*
  * The n-th allocation of the library fails, once and from then on, for every n: a backend is made or not, a client is
- * answered or dropped, nothing leaks, and the next client is served. The sanitizers bring their own allocator, which
- * cannot be replaced: there every n passes at once.
+ * answered or dropped, nothing leaks, and the next client is served.
  */
 
 #include <errno.h>
@@ -13,59 +12,14 @@
 
 #include "backend_scene.h"
 #include "check.h"
-
-static _Atomic long left = -1; /* allocations until one fails; negative: none does */
-static _Atomic bool goes_on;   /* and all after it */
-static _Atomic bool has_failed;
-
-#ifndef __SANITIZE_ADDRESS__
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-static bool fails(void)
-{
-    if (left < 0) {
-        return false;
-    }
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    left = goes_on ? 0 : -1;
-    has_failed = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t size)
-{
-    return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __libc_realloc(memory, size);
-}
-#endif
+#include "failing_alloc.h"
 
 static struct scene scene;
-
-/* Allocations fail from @n on until mend(). */
-static void spoil(long n, bool for_ever)
-{
-    goes_on = for_ever;
-    left = n;
-}
+static bool has_failed; /* since the run began */
 
 static void mend(void)
 {
-    left = -1;
+    has_failed |= failing_alloc_stop();
 }
 
 /* A client of the sick backend; then one of the healed, which must be served. False: nothing failed any more. */
@@ -86,12 +40,12 @@ static bool serve_with_failing(long n, bool for_ever)
     scene_ask(fd, 2, "d");
     (void)scene_frame(SCENE_LANE, 3, "cut", &size);
     scene_send(fd, scene_frame(SCENE_LANE, 3, "cut", &size), size - 1);
-    spoil(n, for_ever);
+    failing_alloc_start(n, for_ever);
     scene_pump(&scene);
     mend();
     other = scene_dial(&scene);
     scene_send(other, half, sizeof(half));
-    spoil(n, for_ever);
+    failing_alloc_start(n, for_ever);
     scene_pump(&scene);
     mend();
     close(other);
@@ -104,7 +58,7 @@ static bool serve_with_failing(long n, bool for_ever)
     for (size_t i = 0; i < scene.n_laters; i++) {
         int r;
 
-        spoil(n, for_ever);
+        failing_alloc_start(n, for_ever);
         r = rpb_backend_respond_later(scene.laters[i], "late", 4);
         mend();
         check(r == 0 || r == -ENOMEM || r == -EPIPE);
@@ -130,9 +84,7 @@ static void sweep(bool (*run)(long n, bool for_ever), long least)
             n++;
         }
         check(n < 500);
-#ifndef __SANITIZE_ADDRESS__
-        check(n >= least || getenv("RPB_TEST_VALGRIND"));
-#endif
+        check(n >= least || !failing_alloc_is_possible());
     }
 }
 
@@ -149,7 +101,7 @@ static bool make_with_failing(long n, bool for_ever)
     snprintf(sidecar, sizeof(sidecar), "%s/identity.json", check_tmpdir());
     scene.config.sidecar_path = sidecar;
     scene.config.sha256 = RPB_BACKEND_SHA256_ALWAYS;
-    spoil(n, for_ever);
+    failing_alloc_start(n, for_ever);
     r = rpb_backend_new(&scene.config, &backend, text);
     if (r == 0) {
         r = rpb_backend_prepare(backend);
@@ -178,7 +130,7 @@ static bool classify_with_failing(long n, bool for_ever)
     int r;
 
     has_failed = false;
-    spoil(n, for_ever);
+    failing_alloc_start(n, for_ever);
     r = rpb_backend_mux_classify(&mux, bytes, size, &result);
     if (r == 0) {
         rpb_backend_mux_result_deinit(&result);

@@ -2,70 +2,27 @@
 
 /*
  * The n-th allocation fails, once and from then on, for every n: every call of a whole conversation either does its
- * work or says that there was no memory, nothing leaks, and what was not ended by it goes on. The sanitizers bring
- * their own allocator, which cannot be replaced: there every n passes at once.
+ * work or says that there was no memory, nothing leaks, and what was not ended by it goes on.
  */
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
+#include "failing_alloc.h"
 #include "unit/lib/client_rig.h"
 
 #define LANE 0x7A63u
 
-static long left = -1; /* allocations until one fails; -1: none does */
-static bool goes_on;   /* and all after it */
-static bool has_failed;
-static bool is_on;   /* only inside of the library */
-static long n_asked; /* 0 where another allocator stands before ours: valgrind's, a sanitizer's */
-
-#ifndef __SANITIZE_ADDRESS__
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-static bool fails(void)
-{
-    n_asked++;
-    if (!is_on || left < 0) {
-        return false;
-    }
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    left = goes_on ? 0 : -1;
-    has_failed = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t size)
-{
-    return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __libc_realloc(memory, size);
-}
-#endif
+static bool goes_on; /* all after the one that fails, too */
 
 static int on(int status)
 {
-    is_on = false;
+    failing_alloc_hold(true);
     return status;
 }
 
 /* A call of the library during which allocations may fail. */
-#define LIBRARY(call) (is_on = true, on(call))
+#define LIBRARY(call) (failing_alloc_hold(false), on(call))
 
 /* Every status of the conversation is one of these; NO_MEMORY only after an allocation has failed. */
 static bool went_on(int status, int good)
@@ -74,7 +31,7 @@ static bool went_on(int status, int good)
         return true;
     }
     check_int(status, RPB_CLIENT_E_NO_MEMORY);
-    check(has_failed);
+    check(failing_alloc_has_failed());
     return false;
 }
 
@@ -149,19 +106,20 @@ static void converse(void)
 
 static void sweep(bool for_ever)
 {
+    bool has_failed;
     long n = 0;
 
     do {
         rig_up(&rig);
-        left = n;
         goes_on = for_ever;
-        has_failed = false;
+        failing_alloc_hold(true);
+        failing_alloc_start(n, for_ever);
         converse();
-        left = -1;
+        has_failed = failing_alloc_stop();
         rig_down(&rig);
         check_fatal(n++ < 200);
     } while (has_failed);
-    check(n > 5 || !n_asked); /* or nothing was shown */
+    check(n > 5 || !failing_alloc_is_possible()); /* or nothing was shown */
 }
 
 static void test_once(void)

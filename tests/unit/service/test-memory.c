@@ -8,57 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "failing_alloc.h"
 #include "service/definition_format.h"
 #include "service/definition_text.h"
 #include "service/store.h"
-
-/* ------------------------------------------------------------------------------------------------ allocator */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define REAL(name) __interceptor_##name
-#else
-#define REAL(name) __libc_##name
-#endif
-void *REAL(malloc)(size_t size);
-void *REAL(calloc)(size_t n, size_t size);
-void *REAL(realloc)(void *block, size_t size);
-void *malloc(size_t size);
-void *calloc(size_t n, size_t size);
-void *realloc(void *block, size_t size);
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool is_due(void)
-{
-    if (countdown < 0)
-        return false;
-    if (countdown > 0) {
-        countdown--;
-        return false;
-    }
-    errno = ENOMEM;
-    return true; /* and every later one too, until the countdown is reset */
-}
-
-void *malloc(size_t size)
-{
-    return is_due() ? NULL : REAL(malloc)(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return is_due() ? NULL : REAL(calloc)(n, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    return is_due() ? NULL : REAL(realloc)(block, size);
-}
 
 /* Runs @run with the first, the second … allocation failing until one run ends well. Returns the number of failures. */
 static long sweep(int (*run)(void))
@@ -66,14 +23,12 @@ static long sweep(int (*run)(void))
     for (long n = 0; n < 10000; n++) {
         int r;
 
-        countdown = n;
+        failing_alloc_start(n, true);
         r = run();
-        if (countdown > 0) {
-            countdown = -1;
+        if (!failing_alloc_stop()) {
             check_int(r, 0);
             return n;
         }
-        countdown = -1;
         if (r != 0)
             check_int(r, -ENOMEM);
     }
@@ -198,10 +153,10 @@ static void test_warm(void)
         ;
     check_int(store_init(&store, dir), 0);
     check_int(store_get(&store, SLICE("tool"), 1, &definition, &fault), 0);
-    countdown = 0;
+    failing_alloc_start(0, true);
     for (int i = 0; i < 100 && r == 0; i++)
         r = store_get(&store, SLICE("tool"), 1, &definition, &fault);
-    countdown = -1;
+    failing_alloc_stop();
     check_int(r, 0);
     check_int(store.n_loads, 1);
     store_deinit(&store);
