@@ -52,7 +52,7 @@ CASES = {
     23: ["test_faults.Limited.test_case_23_too_many_hellos", "test_refusals.Sequences.test_default_rate_limit_is_256",
          "tests/unit/hello/test-rate_limit.c"],
     24: ["test_faults.Backends.test_case_24_launches_that_fail", "test_launch.Failures",
-         "tests/unit/backend/test-launch.c", "tests/unit/backend/test-prober.c"],
+         "tests/unit/backend/test-launch-failures.c", "tests/unit/backend/test-prober.c"],
     25: ["test_faults.Backends.test_case_25_32_first_hellos", "test_launch.Answers.test_a_slow_launch_does_not_delay_another"],
     "26, but during handoff": ["test_faults.Signals.test_case_26_signals_during_a_launch",
                                "test_serve_modes.Socket.test_hangup_and_pipe_do_not_stop_it",
