@@ -278,17 +278,24 @@ static bool may_be_half_written(const struct store_entry *entry, int r, uint64_t
            file_identity_is_recent(&entry->identity, unix_nsec, STORE_UNSETTLED_AGE);
 }
 
-/* Puts the result @r of loading @entry->file into the entry; takes the reference to @definition. */
+/*
+ * Puts the result @r of loading @entry->file into the entry; takes the reference to @definition. A failure to read says
+ * nothing about what is in the file, so such an entry is never settled: the next one who asks has it read again. Nor is
+ * one whose verdict could not be kept.
+ */
 static int keep_result(struct store *store, struct store_entry *entry, nsec_t now_nsec, int r,
                        const struct definition_file *file, const struct definition *definition)
 {
     uint64_t unix_nsec = clock_unix_nsec();
+    bool is_at_rest = !file_identity_is_recent(&file->identity, unix_nsec, AT_REST);
+    int kept;
 
     entry->identity = file->identity;
-    entry->is_settled = !file_identity_is_recent(&file->identity, unix_nsec, AT_REST);
+    entry->is_settled = false;
     entry->dir_generation = store->dir_generation;
     if (r == 0) {
         keep_good(store, entry, definition);
+        entry->is_settled = is_at_rest;
         return 0;
     }
     if (may_be_half_written(entry, r, unix_nsec)) {
@@ -296,7 +303,9 @@ static int keep_result(struct store *store, struct store_entry *entry, nsec_t no
         entry->retry_at_nsec = nsec_add(now_nsec, STORE_UNSETTLED_RETRY);
         return 0;
     }
-    return keep_broken(entry, r, file->detail);
+    kept = keep_broken(entry, r, file->detail);
+    entry->is_settled = kept == 0 && is_at_rest && r != DEFINITION_FILE_E_UNREADABLE;
+    return error_trace(kept);
 }
 
 /* Reads the first file that exists. @entry may be NULL: then one is made if there is a file. */
