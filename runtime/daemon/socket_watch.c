@@ -29,7 +29,9 @@ static uint32_t wants(void *owner)
 
 void socket_watch_look(struct socket_watch *watch)
 {
-    if (watch->loop && !loop_timer_is_set(&watch->look)) {
+    bool is_soon = loop_timer_is_set(&watch->look) && watch->pause_nsec == PAUSE_FIRST_NSEC;
+
+    if (watch->loop && !is_soon) {
         watch->pause_nsec = PAUSE_FIRST_NSEC;
         loop_timer_set_in(&watch->look, watch->pause_nsec);
     }

@@ -31,7 +31,7 @@ struct socket_watch {
 void socket_watch_init(struct socket_watch *watch, struct loop *loop, struct singleton *singleton,
                        const struct singleton_config *config, void (*recreated)(void *owner), void *owner);
 
-/* Looks soon whether the path still leads to the socket. */
+/* Looks soon whether the path still leads to the socket, also while an attempt to bind it anew pauses. */
 void socket_watch_look(struct socket_watch *watch);
 
 /* Before the singleton's deinit. Accepts zeroes, twice. */

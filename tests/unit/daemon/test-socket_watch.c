@@ -142,6 +142,31 @@ static void test_in_the_way(void)
     house_deinit(&house);
 }
 
+/* Whoever asks for a look does not wait for the pause between two attempts, and many who ask do not put it off. */
+static void test_asked_while_it_pauses(void)
+{
+    struct house house;
+    nsec_t due_nsec;
+
+    house_init(&house);
+    lose_name(&house);
+    check_fatal(!mkdir(house.path, 0700));
+    loop_timer_set_in(&house.limit, 20 * NSEC_PER_SEC);
+    while (!house.is_over && house.watch.pause_nsec < 400 * NSEC_PER_MSEC) {
+        check_fatal(!loop_turn(&house.loop, true));
+    }
+    loop_timer_stop(&house.limit);
+    check_fatal(!rmdir(house.path));
+    socket_watch_look(&house.watch);
+    due_nsec = loop_timer_next(&house.loop);
+    check(due_nsec <= loop_now(&house.loop) + 100 * NSEC_PER_MSEC);
+    check_int(loop_turn(&house.loop, false), 0);
+    socket_watch_look(&house.watch);
+    check_int(loop_timer_next(&house.loop), due_nsec);
+    check(comes_back(&house));
+    house_deinit(&house);
+}
+
 /* Nothing is due while nothing happens, and neither a client nor a touched file is anything. */
 static void test_quiet(void)
 {
@@ -163,4 +188,6 @@ static void test_quiet(void)
 }
 
 CHECK_PROGRAM("daemon/socket_watch", {"a lost socket comes back", test_lost},
-              {"what is in its way is waited for", test_in_the_way}, {"nothing is due while nothing happens", test_quiet})
+              {"what is in its way is waited for", test_in_the_way},
+              {"a look that is asked for while it pauses", test_asked_while_it_pauses},
+              {"nothing is due while nothing happens", test_quiet})
