@@ -4,6 +4,8 @@
  * The end of a process, by its pidfd and nothing else: no SIGCHLD, no waitpid(-1), so every process has one who reaps
  * it and a reused number is never taken for the old process. A pidfd becomes readable when the process has ended, and
  * for a child it still is one to be reaped then; for a stranger waitid() says ECHILD, and its end is all that is known.
+ * A child that somebody traces is given to its tracer first: until that one lets go the pidfd stays readable and
+ * nothing can be reaped, so it is looked at by the clock and not waited for.
  */
 
 #include <string.h>
@@ -12,12 +14,16 @@
 #include "base/error.h"
 #include "loop/loop.h"
 
+#define AGAIN_NSEC (100 * NSEC_PER_MSEC)
+
 static uint32_t wants(void *owner)
 {
-    return LOOP_READ;
+    const struct loop_child *child = owner;
+
+    return loop_timer_is_set(&child->again) ? 0 : LOOP_READ;
 }
 
-static void on_ready(void *owner, uint32_t events)
+static void look(void *owner)
 {
     struct loop_child *child = owner;
     siginfo_t info;
@@ -26,10 +32,20 @@ static void on_ready(void *owner, uint32_t events)
     memset(&info, 0, sizeof(info));
     r = sys_waitid_pidfd(child->pidfd, &info, WEXITED | WNOHANG);
     if (r == 0 && info.si_pid == 0) {
-        return; /* runs after all */
+        loop_timer_set_in(&child->again, AGAIN_NSEC);
+        return;
     }
     loop_child_unlink(child);
     child->exited(child->owner, r == 0 ? &info : NULL);
+}
+
+static void on_ready(void *owner, uint32_t events)
+{
+    struct loop_child *child = owner;
+
+    if (!loop_timer_is_set(&child->again)) { /* else it is told of a hang-up, which is known */
+        look(child);
+    }
 }
 
 int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
@@ -42,6 +58,7 @@ int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
         return error_origin(-EINVAL);
     }
     *child = (struct loop_child){.pidfd = pidfd, .exited = exited, .owner = owner};
+    loop_timer_init(&child->again, loop, look, child);
     r = loop_io_link(loop, &child->io, pidfd, LOOP_NESTED, wants, on_ready, child);
     if (r < 0) {
         child->pidfd = close_fd(pidfd);
@@ -54,6 +71,7 @@ void loop_child_unlink(struct loop_child *child)
 {
     if (loop_io_is_linked(&child->io)) {
         loop_io_unlink(&child->io);
+        loop_timer_stop(&child->again);
         child->pidfd = close_fd(child->pidfd);
     }
 }

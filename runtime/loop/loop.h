@@ -95,6 +95,7 @@ struct loop_job {
 /* A process whose end is waited for. Embedded in its owner; zeroed: not watched. */
 struct loop_child {
     struct loop_io io;
+    struct loop_timer again; /* set while the end is known and nothing can be reaped yet */
     int pidfd;
     void (*exited)(void *owner, const siginfo_t *info);
     void *owner;
@@ -247,8 +248,9 @@ uint32_t loop_jobs_stuck(const struct loop *loop);
 /* ------------------------------------------------------------------------------------------------ children, signals */
 
 /*
- * Calls exited() once when the process that @pidfd names has ended; it has then been reaped. @info is NULL when it is
- * not our child, so that nothing more is known. @pidfd is taken, also on failure, and closed before exited() runs.
+ * Calls exited() once when the process that @pidfd names has ended; it has then been reaped, which a debugger may hold
+ * up. @info is NULL when it is not our child, so that nothing more is known. @pidfd is taken, also on failure, and
+ * closed before exited() runs.
  */
 int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
                      void (*exited)(void *owner, const siginfo_t *info), void *owner);

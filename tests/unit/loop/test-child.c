@@ -5,6 +5,9 @@
 #include "check.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "loop/loop.h"
@@ -106,6 +109,61 @@ static void test_stranger(void)
     close_fd(fds[1]);
 }
 
+/* A process that a debugger holds when it has ended: nothing can be reaped before the debugger lets go of it. */
+static void test_held_by_a_tracer(void)
+{
+    struct watcher watcher = {0};
+    int ready[2], go[2];
+    pid_t pid, tracer;
+    unsigned int n_turns = 0;
+    struct loop loop;
+    nsec_t end_nsec;
+    siginfo_t info;
+    char byte = 0;
+
+    check_int(sys_pipe2(ready, O_CLOEXEC), 0);
+    check_int(sys_pipe2(go, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+        (void)sys_write(ready[1], &byte, 1);
+        (void)sys_read(go[0], &byte, 1);
+        _exit(5);
+    }
+    check_int(sys_read(ready[0], &byte, 1), 1);
+    tracer = fork();
+    if (tracer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        byte = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0;
+        (void)sys_write(ready[1], &byte, 1);
+        for (;;) {
+            pause();
+        }
+    }
+    check_int(sys_read(ready[0], &byte, 1), 1);
+    check_fatal(byte == 1);
+    check_int(loop_init(&loop), 0);
+    check_int(loop_child_watch(&loop, &watcher.child, sys_pidfd_open(pid, 0), exited, &watcher), 0);
+    check_int(sys_write(go[1], &byte, 1), 1);
+    check_int(sys_waitid(P_PID, (id_t)tracer, &info, WEXITED | WNOHANG), 0);
+    for (end_nsec = clock_monotonic() + 400 * NSEC_PER_MSEC; clock_monotonic() < end_nsec; n_turns++) {
+        check_fatal(loop_turn(&loop, true) == 0 && n_turns < 1000);
+    }
+    check(n_turns < 20);
+    check_int(watcher.n_calls, 0);
+    check_int(sys_kill(tracer, SIGKILL), 0);
+    turn_until_called(&loop, &watcher.n_calls);
+    check(watcher.had_info);
+    check_int(watcher.code, CLD_EXITED);
+    check_int(watcher.status, 5);
+    check_int(sys_waitid(P_PID, (id_t)tracer, &info, WEXITED), 0);
+    loop_deinit(&loop);
+    for (int i = 0; i < 2; i++) {
+        close_fd(ready[i]);
+        close_fd(go[i]);
+    }
+}
+
 static void test_unlink_and_errors(void)
 {
     struct watcher watcher = {0};
@@ -194,6 +252,7 @@ static void test_signals(void)
 }
 
 CHECK_PROGRAM("loop/child", {"a child that exits, a child that is killed", test_exit_and_kill},
-              {"a process that is not our child", test_stranger}, {"let go, and misuse", test_unlink_and_errors},
+              {"a process that is not our child", test_stranger},
+              {"a child that a debugger holds", test_held_by_a_tracer}, {"let go, and misuse", test_unlink_and_errors},
               {"kernel: a pidfd of an unreaped child", test_kernel_pidfd_of_a_zombie},
               {"signals are events", test_signals})
