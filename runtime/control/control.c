@@ -222,7 +222,10 @@ void control_cut_off(struct control *control)
 {
     struct connection *connection;
 
-    control->is_closed = true;
+    if (control->is_cut_off) {
+        return; /* nobody has come since, and a connection's queue has room for one of each event */
+    }
+    control->is_closed = control->is_cut_off = true;
     LIST_FOREACH(connection, &control->open, link)
     {
         connection_raise(connection, CONNECTION_EVENT_CUT_OFF);

@@ -68,7 +68,7 @@ void control_drain(struct control *control);
 /* Nobody whose request is complete is still without its answer. */
 bool control_is_quiet(const struct control *control);
 
-/* Stops accepting and closes what is still open: the drain deadline is over. */
+/* Stops accepting and closes what is still open: the drain deadline is over. Once; further calls do nothing. */
 void control_cut_off(struct control *control);
 
 /* Open connections now; the one that asks counts. */

@@ -45,7 +45,8 @@ struct control {
     struct loop_io listener;
     struct loop_timer backoff; /* after an accept error that may pass */
     bool is_backing_off;
-    bool is_closed; /* no more accepts: enough have come, or the broker ends */
+    bool is_closed;  /* no more accepts: enough have come, or the broker ends */
+    bool is_cut_off; /* those that were open have been told */
     bool is_draining;
     bool is_freeing;
     uint64_t n_counted; /* towards max_connections */
