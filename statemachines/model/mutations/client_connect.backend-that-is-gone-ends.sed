@@ -1,0 +1,2 @@
+# A backend that is gone is not waited for.
+s/^  backend_down .*/  backend_down -> backlogged/
