@@ -316,7 +316,6 @@ static void take_string(struct formatter *formatter, struct buffer *value)
 static void take_value(struct formatter *formatter, struct buffer *value)
 {
     const char *name;
-    char digits[24] = "";
 
     if (formatter->token.kind == SERVICEDEF_STRING) {
         take_string(formatter, value);
@@ -328,8 +327,7 @@ static void take_value(struct formatter *formatter, struct buffer *value)
         keep_error(formatter, put(value, formatter->token.text));
         return;
     }
-    snprintf(digits, sizeof(digits), "%.*s", SLICE_ARGS(formatter->token.text));
-    name = definition_isolation_name((int32_t)strtol(digits, NULL, 0));
+    name = definition_isolation_name((int32_t)definition_syntax_number_value(formatter->token.text));
     keep_error(formatter, put(value, name ? slice_from(name) : formatter->token.text));
 }
 

@@ -335,8 +335,7 @@ void definition_syntax_word(struct text_parser *parser, struct text_token word)
                  nearest ? "?" : "");
 }
 
-/* Value of an integer token, or a value that no enum has when it is larger than that. */
-static int64_t number_value(struct slice number)
+int64_t definition_syntax_number_value(struct slice number)
 {
     const char *digits = number.data;
     size_t n = number.size;
@@ -371,7 +370,7 @@ void definition_syntax_number(struct text_parser *parser, struct text_token numb
     }
     if (number.is_bad)
         return;
-    value = number_value(number.text);
+    value = definition_syntax_number_value(number.text);
     descriptor = field->descriptor;
     for (unsigned int i = 0; i < descriptor->n_values; i++) {
         if (descriptor->values[i].value == (is_negative ? -value : value)) {

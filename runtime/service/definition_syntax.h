@@ -112,6 +112,9 @@ void definition_syntax_unexpected(struct text_parser *parser, struct text_token 
                                   int n_expected);
 void definition_syntax_too_deep(struct text_parser *parser);
 
+/* Value of an integer token, or a value that no enum has when it is larger than that. */
+int64_t definition_syntax_number_value(struct slice number);
+
 /* Field of @descriptor called @name, or NULL. */
 const ProtobufCFieldDescriptor *definition_syntax_find(const ProtobufCMessageDescriptor *descriptor, struct slice name);
 

@@ -319,6 +319,8 @@ static void test_format(void)
          "labels {  # why\n  key: \"k\"\n\n  # what\n  value: \"v\"  # v\n  # last\n}\n"},
         {"service_name # n\n: # c\n \"a\" # v", "# n\n# c\nservice_name: \"a\"  # v\n"},
         {"labels { }\nlabels [] # none\nisolation: -0\n", "labels { }\n# none\nisolation: PRIVATE_BROKER\n"},
+        {"isolation: 00000000000000000000000000000001", "isolation: SHARED_BROKER\n"},
+        {"isolation: 0x000000000000000000000000000000002", "isolation: EXPLICIT_INSTANCE\n"},
         {"service_name: \"\\x01\\\"\\'\\\\\\t\\u00e9\\177\"", "service_name: \"\\001\\\"'\\\\\\té\\177\"\n"},
     };
 
