@@ -12,6 +12,7 @@
 
 #include "wire/message.h"
 #include "wire/protocol.h"
+#include "wire/text.h"
 
 enum {
     /* the longest HelloReply: a reason, or a version and a socket path, and the tags and numbers around them */
@@ -38,19 +39,28 @@ void reply_refuse(struct reply *ret, uint32_t code, const char *reason, uint64_t
     ret->retry_after_ms = retry_after_ms;
 }
 
-/* Copies at most @room bytes of @text, and no half character. */
-static void copy_cut(char *ret, size_t room, const char *text)
+/*
+ * Copies @text as far as it fits into @room bytes. A reason may name a path, and a path may be any bytes, or be cut in
+ * the middle of a character; no client could decode a reply with such a string. So each byte that is no text is
+ * replaced.
+ */
+static void copy_reason(char *ret, size_t room, const char *text)
 {
-    size_t size = strnlen(text, room + 1);
+    struct slice rest = {.data = text, .size = strnlen(text, room + 1)};
+    size_t used = 0;
 
-    if (size > room) {
-        size = room;
-        while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80) {
-            size--;
+    while (rest.size > 0) {
+        size_t size = text_character_size(rest);
+        struct slice piece = size > 0 ? (struct slice){.data = rest.data, .size = size} : SLICE(TEXT_REPLACEMENT);
+
+        if (piece.size > room - used) {
+            break;
         }
+        memcpy(ret + used, piece.data, piece.size);
+        used += piece.size;
+        rest = slice_skip(rest, size > 0 ? size : 1);
     }
-    memcpy(ret, text, size);
-    ret[size] = '\0';
+    ret[used] = '\0';
 }
 
 /*
@@ -83,7 +93,7 @@ static void lay_refused(struct layout *layout, const struct reply *reply)
 {
     Refused *refused = &layout->refused;
 
-    copy_cut(layout->reason, REPLY_REASON_MAX, reply->reason);
+    copy_reason(layout->reason, REPLY_REASON_MAX, reply->reason);
     message_init(MESSAGE_REFUSED, refused);
     set_text(&refused->reason, layout->reason);
     refused->daemon_min_protocol = PROTOCOL_VERSION;

@@ -21,7 +21,7 @@ struct reply {
     struct envelope_echo echo;
     uint32_t code;
     /* refused */
-    const char *reason;
+    const char *reason; /* what is no UTF-8 in it is replaced by U+FFFD */
     uint64_t retry_after_ms;
     /* negotiated */
     const char *version;     /* of the backend, which is the one that was wanted */

@@ -23,8 +23,6 @@
 
 enum { DIGITS_MIN = 15, DIGITS_MAX = 17, DEPTH_MAX = 16 };
 
-#define REPLACEMENT "\xEF\xBF\xBD"
-
 static bool real_survives(double value, int digits)
 {
     char text[64];
@@ -80,17 +78,6 @@ int admin_document_print(json_t *document, char **ret_text)
     return 0;
 }
 
-/* Bytes of the UTF-8 sequence that @text begins with, 0: there is none. */
-static size_t sequence_size(const char *text, size_t left)
-{
-    for (size_t size = 1; size <= 4 && size <= left; size++) {
-        if (text_is_utf8((struct slice){.data = text, .size = size})) {
-            return size;
-        }
-    }
-    return 0;
-}
-
 json_t *admin_document_string(const char *text)
 {
     size_t left = strlen(text), size = 0;
@@ -100,15 +87,15 @@ json_t *admin_document_string(const char *text)
     if (string) {
         return string;
     }
-    repaired = malloc(left * (sizeof(REPLACEMENT) - 1) + 1);
+    repaired = malloc(left * (sizeof(TEXT_REPLACEMENT) - 1) + 1);
     if (!repaired) {
         return NULL;
     }
     while (left) {
-        size_t good = sequence_size(text, left);
+        size_t good = text_character_size((struct slice){.data = text, .size = left});
 
-        memcpy(repaired + size, good ? text : REPLACEMENT, good ? good : sizeof(REPLACEMENT) - 1);
-        size += good ? good : sizeof(REPLACEMENT) - 1;
+        memcpy(repaired + size, good ? text : TEXT_REPLACEMENT, good ? good : sizeof(TEXT_REPLACEMENT) - 1);
+        size += good ? good : sizeof(TEXT_REPLACEMENT) - 1;
         text += good ? good : 1;
         left -= good ? good : 1;
     }

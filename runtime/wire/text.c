@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Words for the verdicts of the text machines (grammar/text.rl). They complete a sentence: "service_name " + clause. */
+/*
+ * Words for the verdicts of the text machines (grammar/text.rl), which complete a sentence: "service_name " + clause;
+ * and the one question of theirs that has no machine of its own. Judging is done by the machines.
+ */
 
 #include "wire/text.h"
+
+size_t text_character_size(struct slice text)
+{
+    for (size_t size = 1; size <= 4 && size <= text.size; size++) {
+        if (text_is_utf8((struct slice){.data = text.data, .size = size})) {
+            return size;
+        }
+    }
+    return 0;
+}
 
 const char *name_fault_text(enum name_fault fault)
 {

@@ -32,6 +32,12 @@ enum version_fault {
 /* Strict UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). NUL counts as a character here. */
 bool text_is_utf8(struct slice text);
 
+/* Stands where bytes that are no text cannot stay: U+FFFD. */
+#define TEXT_REPLACEMENT "\xEF\xBF\xBD"
+
+/* Bytes of the UTF-8 character that @text begins with; 0: it begins with none. */
+size_t text_character_size(struct slice text);
+
 /* Service or explicit-instance name, [a-z0-9-]{1,64}, checked in the order of spec 01 §5.1. */
 enum name_fault text_check_name(struct slice name);
 

@@ -127,6 +127,33 @@ static void test_limits(void)
     free(bytes);
 }
 
+/* A reason names paths, which may be any bytes and may have been cut; what leaves is always a string. */
+static void test_reason_is_text(void)
+{
+    static const struct {
+        const char *reason, *want;
+    } cases[] = {
+        {"a \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80 z", "a \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80 z"},
+        {"/opt/\xFF/x", "/opt/\xEF\xBF\xBD/x"},
+        {"/opt/caf\xC3 could", "/opt/caf\xEF\xBF\xBD could"},
+        {"cut \xE2\x82", "cut \xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+    };
+    static char bad[REPLY_REASON_MAX + 1];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct reply reply = refused(1, 3, cases[i].reason, 0), want = refused(1, 3, cases[i].want, 0);
+        uint8_t got_bytes[2048], want_bytes[2048];
+        size_t got_size = reply_pack(&reply, got_bytes), want_size = reply_pack(&want, want_bytes);
+
+        check_int(got_size, want_size);
+        check_mem(got_bytes, want_bytes, want_size);
+        check(memmem(got_bytes, got_size, cases[i].want, strlen(cases[i].want)) != NULL);
+    }
+    memset(bad, 0x80, sizeof(bad) - 1);
+    check(reply_pack(&(struct reply){.code = 3, .reason = bad}, (uint8_t[2048]){0}) <= 2048);
+}
+
 static void test_names(void)
 {
     check_str(reply_code_name(0), "negotiated");
@@ -138,4 +165,5 @@ CHECK_PROGRAM("hello/reply", {"negotiated, frozen bytes", test_negotiated},
               {"keepalive is the client's, not clamped", test_keepalive},
               {"refusals, frozen bytes", test_frozen_refusals},
               {"trace values and request id are echoed", test_trace_echo},
-              {"long texts stay inside the bound, cut between characters", test_limits}, {"names of codes", test_names})
+              {"long texts stay inside the bound, cut between characters", test_limits},
+              {"what is no text in a reason is replaced", test_reason_is_text}, {"names of codes", test_names})

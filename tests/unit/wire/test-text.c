@@ -192,6 +192,7 @@ static void test_utf8_all_characters(void)
             put_utf8(text, code, size);
             wrong += text_is_utf8((struct slice){text, size}) != good;
             wrong += size > 1 && text_is_utf8((struct slice){text, size - 1});
+            wrong += text_character_size((struct slice){text, size}) != (good ? size : 0);
         }
     }
     check_int(wrong, 0);
@@ -211,6 +212,8 @@ static void test_utf8_bytes(void)
     check(!text_is_utf8(SLICE("\xc3(")));
     check(!text_is_utf8(SLICE("good then bad \xe2\x82")));
     check(text_is_utf8(SLICE("\xe2\x82\xac\xc3\xa4z")));
+    check_int(text_character_size(SLICE("\xe2\x82\xac\xc3\xa4z")), 3);
+    check_int(text_character_size((struct slice){0}), 0);
 }
 
 static void test_words(void)
