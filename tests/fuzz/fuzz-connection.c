@@ -12,13 +12,11 @@
  */
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -27,13 +25,13 @@
 #include "control/control.h"
 #include "fuzz/client.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/ground.h"
 #include "hello/hello.h"
 #include "ops/admin.h"
 #include "wire/envelope.h"
 #include "wire/protocol.h"
 
 enum {
-    FDS_MAX = 64, /* descriptors that are looked at for leaks */
     TURNS_A_STEP = 4,
 };
 
@@ -57,26 +55,13 @@ static struct hello hello;
 static struct control *control;
 static struct admin admin;
 static struct client first, second, canary;
-static char dir[] = "/tmp/rpb-fuzz-XXXXXX", definitions[64], runtime_dir[64], socket_path[64];
+static char definitions[GROUND_PATH_SIZE], runtime_dir[GROUND_PATH_SIZE], socket_path[GROUND_PATH_SIZE];
+static uint64_t files_nsec; /* when the files were written, and a little: the wall clock begins there */
 static int listener = -1;
 static unsigned mode;
 static bool has_drained, is_cut_off; /* is_cut_off: nobody is accepted any more */
 
 /* ------------------------------------------------------------------------------------------------- time */
-
-static uint64_t now_nsec = NSEC_PER_SEC;       /* monotonic */
-static uint64_t unix_base_nsec, run_base_nsec; /* the wall clock stands at the first when now is the second */
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
-{
-    uint64_t nsec = clock == CLOCK_REALTIME ? unix_base_nsec + (now_nsec - run_base_nsec) : now_nsec;
-
-    ret->tv_sec = (time_t)(nsec / NSEC_PER_SEC);
-    ret->tv_nsec = (long)(nsec % NSEC_PER_SEC);
-    return 0;
-}
 
 static void turn(unsigned n)
 {
@@ -92,7 +77,7 @@ static void turn_once(void)
 
 static void pass(uint64_t nsec)
 {
-    now_nsec += nsec;
+    ground_now_nsec += nsec;
     turn(2);
 }
 
@@ -108,17 +93,7 @@ static void write_file(const char *name, const char *text)
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     MUST(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fstat(fd, &st) == 0);
     close(fd);
-    unix_base_nsec = (uint64_t)st.st_ctim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_ctim.tv_nsec + NSEC_PER_MSEC;
-}
-
-static void remove_all(void)
-{
-    char command[64];
-
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    if (system(command) != 0) {
-        fprintf(stderr, "%s stays\n", dir);
-    }
+    files_nsec = (uint64_t)st.st_ctim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_ctim.tv_nsec + NSEC_PER_MSEC;
 }
 
 /* This very process stands for a backend that runs. */
@@ -137,16 +112,6 @@ static void register_backend(const char *service)
     MUST(registry_insert(&backends.registry, backend, pidfd) == 0);
 }
 
-static void listen_there(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
-    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    MUST(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
-    MUST(listen(listener, 8) == 0);
-}
-
 static void facts(void *owner, struct admin_facts *ret)
 {
     *ret = (struct admin_facts){.is_accepting = true, .connections_open = control_connections_open(control)};
@@ -160,11 +125,9 @@ static void set_up(void)
 
     log_open(null);
     log_set_level(LOG_DEBUG);
-    MUST(mkdtemp(dir) != NULL);
-    atexit(remove_all);
-    snprintf(definitions, sizeof(definitions), "%s/d", dir);
-    snprintf(runtime_dir, sizeof(runtime_dir), "%s/r", dir);
-    snprintf(socket_path, sizeof(socket_path), "%s/s", dir);
+    ground_path("d", definitions);
+    ground_path("r", runtime_dir);
+    ground_path("s", socket_path);
     MUST(mkdir(definitions, 0700) == 0 && mkdir(runtime_dir, 0700) == 0);
     write_file(
         "tool.txtpb",
@@ -172,7 +135,7 @@ static void set_up(void)
     write_file("cold.txtpb", "service_name: \"cold\"\nisolation: SHARED_BROKER\nbinary_path: \"/nonexistent\"\n");
     write_file("bad.txtpb", "service_name: \"other\"\n");
     write_file("young.servicedef", "\xff");
-    listen_there();
+    listener = ground_listen(socket_path, 8);
     MUST(loop_init(&loop) == 0 && fsm_world_init(&world, &loop) == 0);
     MUST(getrlimit(RLIMIT_NOFILE, &config.child_nofile) == 0 && getrlimit(RLIMIT_DATA, &config.child_data) == 0);
     config.runtime_dir = runtime_dir;
@@ -220,24 +183,14 @@ static void begin(void)
         control_drain(control);
     }
     has_drained = is_cut_off = false;
-    run_base_nsec = now_nsec;
-}
-
-/* Those who connected after the cut-off were never accepted. */
-static void refuse_the_rest(void)
-{
-    int fd;
-
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        close(fd);
-    }
+    ground_set_unix_time(files_nsec);
 }
 
 static void end(void)
 {
     MUST(control_connections_open(control) == 0 && control_is_quiet(control));
     control = control_free(control);
-    refuse_the_rest();
+    ground_turn_away(listener); /* those who connected after the cut-off were never accepted */
     hello_deinit(&hello);
     store_deinit(&store);
     MUST(world.n_never == 0 && world.n_alive == 0);
@@ -336,21 +289,6 @@ static void finish(struct client *client)
     client_close(client);
 }
 
-static unsigned open_descriptors(void)
-{
-    struct pollfd polls[FDS_MAX];
-    unsigned n = 0;
-
-    for (int i = 0; i < FDS_MAX; i++) {
-        polls[i] = (struct pollfd){.fd = i};
-    }
-    MUST(poll(polls, FDS_MAX, 0) >= 0);
-    for (int i = 0; i < FDS_MAX; i++) {
-        n += !(polls[i].revents & POLLNVAL);
-    }
-    return n;
-}
-
 /* ------------------------------------------------------------------------------------------------- the script */
 
 /* A good Hello, so that the search need not find the whole form first; its first @cut bytes are left to the input. */
@@ -436,7 +374,7 @@ static void step(struct slice *input, struct client **client)
             control_cut_off(control);
             is_cut_off = true;
         } else if (argument == 2) {
-            (void)store_recheck(&store, now_nsec);
+            (void)store_recheck(&store, ground_now_nsec);
         }
         break;
     default:
@@ -480,7 +418,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         set_up();
     }
     mode = take_byte(&input);
-    n_open = open_descriptors();
+    n_open = ground_descriptors();
     begin();
     second.fd = -1;
     second.was_closed = false;
@@ -500,6 +438,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     turn(TURNS_A_STEP);
     MUST(!hello.is_draining || has_drained);
     end();
-    MUST(open_descriptors() == n_open);
+    MUST(ground_descriptors() == n_open);
     return 0;
 }
