@@ -372,7 +372,8 @@ static void on_deadline(void *owner)
 {
     struct prober *prober = owner;
 
-    tell(prober, not_ready(prober, prober->fd >= 0 ? "no answer within 500 ms" : prober->why));
+    /* one that could not even be asked: why not has been said already */
+    tell(prober, prober->fd >= 0 ? not_ready(prober, "no answer within 500 ms") : end(prober, PROBER_NOT_READY));
 }
 
 static void on_retry(void *owner)

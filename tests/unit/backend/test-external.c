@@ -191,6 +191,27 @@ static void test_silence(void)
     scene_deinit(&scene);
 }
 
+/* A socket that nobody listens on: said also when a whole question has gone by in trying. */
+static void test_deserted(void)
+{
+    struct scene scene;
+    struct definition *definition;
+    struct registration registration;
+    struct socket_identity identity;
+    char path[300];
+    int fd = -1;
+
+    begin(&scene, "", &definition, path);
+    check_fatal(launcher_bind(path, &fd, &identity) == 0);
+    close(fd);
+    register_at(&scene, definition, path, 525 * NSEC_PER_MSEC, &registration);
+    scene_run_until(&scene, is_done, &registration);
+    check_str(registration.error, "nobody listens at the endpoint");
+    unlink(path);
+    definition_unref(definition);
+    scene_deinit(&scene);
+}
+
 static void test_cancel(void)
 {
     struct scene scene;
@@ -216,4 +237,4 @@ static void test_cancel(void)
 CHECK_PROGRAM("backend/external", {"registered once it answers, gone when it ends", test_registered},
               {"routed whatever its build", test_routed_whatever_its_build},
               {"what disagrees is refused", test_wrong_answers}, {"silence ends at the limit", test_silence},
-              {"cancel and deinit", test_cancel})
+              {"a socket that nobody listens on", test_deserted}, {"cancel and deinit", test_cancel})
