@@ -42,7 +42,9 @@ int endpoint_dir(char ret_dir[ENDPOINT_DIR_SIZE])
     }
     if (runtime_dir[0] != '/')
         return ENDPOINT_E_RELATIVE;
-    size = snprintf(dir, sizeof(dir), "%s/running-process/broker", runtime_dir);
+    /* joined as every other deriver of the path joins it */
+    size = snprintf(dir, sizeof(dir), "%s%srunning-process/broker", runtime_dir,
+                    runtime_dir[strlen(runtime_dir) - 1] == '/' ? "" : "/");
     if ((size_t)size >= sizeof(dir))
         return ENDPOINT_E_TOO_LONG;
     memcpy(ret_dir, dir, (size_t)size + 1);
