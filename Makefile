@@ -279,6 +279,7 @@ $(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$
 	$(Q)$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
 $(BUILD)/tests/fuzz/fuzz-fsm: $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard scripts/fsmgen/*.c)) gen/fsm_lexer.c gen/fsm_parser.c)
 $(BUILD)/tests/fuzz/fuzz-connection: $(BUILD)/obj/tests/fuzz/client.o
+$(BUILD)/tests/fuzz/fuzz-protoc: $(BUILD)/obj/tests/unit/service/protoc.o
 $(BUILD)/tests/fuzz/fuzz-client: $(BUILD)/obj/tests/fuzz/calls_model.o $(BUILD)/obj/tests/fuzz/hello_model.o
 $(BUILD)/tests/fuzz/fuzz-backend: $(BUILD)/obj/tests/fuzz/served.o $(BUILD)/obj/tests/fuzz/mux_check.o
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz-%,client backend): $(BUILD)/obj/tests/fuzz/peer.o

@@ -2,29 +2,20 @@
 /*
  * The text form against protoc: the golden texts, the hand-written ones of tests/diff/servicedef, those of the fuzzer's
  * corpus, and thousands of mutations of them all, made from a seed, must get the same verdict, and where both accept,
- * the same meaning. Left out are the points in which this parser is knowingly stricter (spec 02 §10): it may refuse
- * alone only for those.
+ * the same meaning.
  *
  * DIFF_COUNT (default 2000) and DIFF_SEED choose how many and which. A difference prints the text and the seed.
  */
 #include "check.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/buffer.h"
-#include "service/definition_text.h"
+#include "unit/service/protoc.h"
 
 #define TEXTS_MAX 512
 #define TEXT_MAX 2048
-
-extern char **environ;
 
 static struct {
     char data[TEXT_MAX];
@@ -32,127 +23,23 @@ static struct {
 } texts[TEXTS_MAX];
 static size_t n_texts;
 static size_t accepted[TEXTS_MAX], n_accepted; /* indices of the texts that both accept */
-static char input_path[300], output_path[300];
-
-/* ------------------------------------------------------------------------------------------------ protoc */
-
-static bool protoc_is_there(void)
-{
-    return access("/usr/bin/protoc", X_OK) == 0;
-}
-
-/* Runs protoc on @text; true and its output in @out when it accepts. */
-static bool protoc_accepts(struct slice text, uint8_t *out, size_t size, size_t *ret_size)
-{
-    static char *const argv[] = {(char *)(uintptr_t) "protoc", (char *)(uintptr_t) "--proto_path=proto",
-                                 (char *)(uintptr_t) "--encode=running_process.broker.v1.ServiceDefinition",
-                                 (char *)(uintptr_t) "broker_v1_service_def.proto", NULL};
-    posix_spawn_file_actions_t actions;
-    int status = -1, fd;
-    ssize_t n;
-    pid_t pid;
-
-    fd = open(input_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    check_fatal(fd >= 0 && write(fd, text.data, text.size) == (ssize_t)text.size);
-    close(fd);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, input_path, O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, output_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    check_fatal(posix_spawn(&pid, "/usr/bin/protoc", &actions, NULL, argv, environ) == 0);
-    posix_spawn_file_actions_destroy(&actions);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    check_fatal(WIFEXITED(status));
-    if (WEXITSTATUS(status) != 0)
-        return false;
-    fd = open(output_path, O_RDONLY | O_CLOEXEC);
-    n = read(fd, out, size);
-    close(fd);
-    check_fatal(n >= 0);
-    *ret_size = (size_t)n;
-    return true;
-}
 
 /* ------------------------------------------------------------------------------------------------ comparing */
-
-static struct definition *read_text(struct slice text, struct text_report *report)
-{
-    struct definition *definition = NULL;
-    ServiceDefinition *message;
-    struct arena arena;
-
-    arena_init(&arena, NULL, 0, definition_text_budget(text.size));
-    if (definition_text_read(text, &arena, report, NULL, &message) == 0)
-        check_int(definition_from_message(message, &definition), 0);
-    arena_deinit(&arena);
-    return definition;
-}
-
-static bool has(struct slice text, const char *word)
-{
-    return memmem(text.data, text.size, word, strlen(word)) != NULL;
-}
-
-/* Whether protoc may accept what was refused for @fault. */
-static bool is_stricter(struct slice text, enum text_fault fault)
-{
-    switch (fault) {
-    case TEXT_FAULT_NUL:
-    case TEXT_FAULT_UTF8:
-    case TEXT_FAULT_ESCAPE: /* above \377 and above U+10FFFF */
-    case TEXT_FAULT_VALUE:  /* isolation outside 0 to 2 */
-        return true;
-    case TEXT_FAULT_DUPLICATE: /* behind a value that was the default */
-        return has(text, "\"\"") || has(text, "''") || has(text, "PRIVATE_BROKER") || has(text, "0");
-    default:
-        return false;
-    }
-}
-
-static bool may_refuse(struct slice text, const struct text_report *report)
-{
-    for (size_t i = 0; i < report->n_diagnostics; i++) {
-        if (!report->diagnostics[i].is_warning && !is_stricter(text, report->diagnostics[i].fault))
-            return false;
-    }
-    return true;
-}
-
-static void complain(const char *what, struct slice text, const struct text_report *report, unsigned long seed)
-{
-    fprintf(stderr, "%s (DIFF_SEED=%lu):\n%.*s\n", what, seed, SLICE_ARGS(text));
-    for (size_t i = 0; i < report->n_diagnostics; i++)
-        fprintf(stderr, "  %u:%u %s: %s\n", report->diagnostics[i].line, report->diagnostics[i].column,
-                text_fault_symbol(report->diagnostics[i].fault), report->diagnostics[i].message);
-}
 
 /* Returns whether both accept. */
 static bool compare(struct slice text, unsigned long seed)
 {
-    static uint8_t bytes[1 << 16];
-    struct definition *ours, *theirs = NULL;
     struct text_report report;
-    size_t size = 0;
-    bool is_accepted = protoc_accepts(text, bytes, sizeof(bytes), &size), are_both;
+    bool are_both;
+    const char *what = protoc_difference(text, &report, &are_both);
 
-    ours = read_text(text, &report);
-    are_both = ours && is_accepted;
-    if (ours && !is_accepted) {
-        complain("only we accept", text, &report, seed);
-        check(false);
-    } else if (!ours && is_accepted && !may_refuse(text, &report)) {
-        complain("only protoc accepts", text, &report, seed);
-        check(false);
-    } else if (are_both) {
-        check_int(definition_unpack((struct slice){.data = (char *)bytes, .size = size}, &theirs), 0);
-        if (!theirs || !definition_equal(ours, theirs)) {
-            complain("the meaning differs", text, &report, seed);
-            check(false);
-        }
-        definition_unref(theirs);
+    if (what) {
+        fprintf(stderr, "%s (DIFF_SEED=%lu):\n%.*s\n", what, seed, SLICE_ARGS(text));
+        for (size_t i = 0; i < report.n_diagnostics; i++)
+            fprintf(stderr, "  %u:%u %s: %s\n", report.diagnostics[i].line, report.diagnostics[i].column,
+                    text_fault_symbol(report.diagnostics[i].fault), report.diagnostics[i].message);
     }
-    definition_unref(ours);
+    check(!what);
     return are_both;
 }
 
@@ -186,10 +73,6 @@ static void load_dir(const char *dir, const char *part)
 
 static void load_texts(void)
 {
-    const char *dir = check_tmpdir();
-
-    snprintf(input_path, sizeof(input_path), "%s/in", dir);
-    snprintf(output_path, sizeof(output_path), "%s/out", dir);
     n_texts = 0;
     load_dir("tests/golden/servicedef/ok", ".txtpb");
     load_dir("tests/golden/servicedef/bad", ".txtpb");
