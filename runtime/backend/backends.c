@@ -479,6 +479,9 @@ static int wait_for_hash(struct backends *backends, const struct backend_request
     case -EBUSY:
         backend_answer_failed(ret_answer, "the background worker is stuck on other files");
         return 0;
+    case -EAGAIN: /* no more threads for this user */
+        backend_answer_failed(ret_answer, "the background worker cannot be started: Resource temporarily unavailable");
+        return 0;
     case EXE_HASH_E_HUNG:
         answer_hung(ret_answer);
         return 0;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 enum { PIECE_SIZE = 256 * 1024 };
@@ -28,6 +29,7 @@ int blake3_sum_fd_sized(int fd, uint8_t ret[BLAKE3_SIZE], uint64_t *ret_size)
 {
     _cleanup_free_ uint8_t *piece = malloc(PIECE_SIZE);
     blake3_hasher hasher;
+    nsec_t end_nsec = nsec_add(clock_monotonic(), BLAKE3_LIMIT_S * NSEC_PER_SEC);
     off_t offset = 0;
     ssize_t n;
 
@@ -38,6 +40,9 @@ int blake3_sum_fd_sized(int fd, uint8_t ret[BLAKE3_SIZE], uint64_t *ret_size)
     while ((n = sys_pread(fd, piece, PIECE_SIZE, offset)) > 0) {
         blake3_hasher_update(&hasher, piece, (size_t)n);
         offset += n;
+        if (clock_monotonic() >= end_nsec) {
+            return error_origin(-ETIMEDOUT);
+        }
     }
     if (n < 0) {
         return error_origin((int)n);

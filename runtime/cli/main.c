@@ -39,6 +39,7 @@ int main(int argc, char **argv)
     int status;
 
     (void)sys_sigaction(SIGPIPE, &ignore, NULL);
+    (void)sys_sigaction(SIGXFSZ, &ignore, NULL); /* a log at RLIMIT_FSIZE is a failed write, no death */
     if (startup_open_standard_fds() < 0) {
         exit(EXIT_STATUS_FAILED); /* there is nowhere to say it */
     }

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "loop/internal.h"
@@ -122,6 +123,17 @@ static void pause_a_moment(void)
     (void)sys_ppoll(NULL, 0, &(struct timespec){.tv_nsec = MOMENT_NSEC});
 }
 
+/* Whether poll() over @n descriptors failed with what may pass. It also fails while RLIMIT_NOFILE is below @n. */
+static bool is_shortage(int r, uint32_t n)
+{
+    struct rlimit limit;
+
+    if (r == -EINVAL) {
+        return sys_getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n;
+    }
+    return r == -ENOMEM || r == -EAGAIN;
+}
+
 int loop_turn(struct loop *loop, bool may_block)
 {
     struct pollfd polls[LOOP_DIRECT_MAX + 1];
@@ -134,7 +146,7 @@ int loop_turn(struct loop *loop, bool may_block)
     loop->turn++;
     n = loop_io_prepare(loop, polls, watches);
     n_ready = sys_ppoll(polls, n, timeout_of(loop, may_block, &timeout));
-    if (n_ready == -ENOMEM || n_ready == -EAGAIN) {
+    if (is_shortage(n_ready, n)) {
         pause_a_moment(); /* a turn without events, and the next attempt does not come at once */
     } else if (n_ready < 0 && n_ready != -EINTR) {
         return error_origin(n_ready);

@@ -362,14 +362,30 @@ def probe(path, nonce=bytes(range(32)), timeout=None):
     return pb.DaemonProcess.FromString(answer.payload[32:])
 
 
-class Canary:
-    """An innocent client in a process of its own: says Hello every 10 ms and keeps how long each took."""
+def run_delay(pid="self"):
+    """Seconds that the main thread of a process has waited for a processor, so far."""
+    with open("/proc/%s/schedstat" % pid) as text:
+        return int(text.read().split()[1]) / 1e9
 
-    def __init__(self, path, service, version, pause=0.01, uid=None):
-        self.path, self.service, self.version, self.pause, self.uid = path, service, version, pause, uid
-        self.times, self.failures = [], []
+
+class Canary:
+    """An innocent client in a process of its own: says Hello every 10 ms and keeps how long each took.
+
+    How quickly it is answered is judged without the time in which it or the broker (`pid`) stood in line for a
+    processor, which the kernel counts: that belongs to whoever else is on the machine. What is left is what the broker
+    itself did in between, busy or asleep. A Hello that takes longer keeps those from being said that were due
+    meanwhile; each of them counts with what it would have waited, so that one long stall is many late Hellos."""
+    LATE = 0.005 * SLOW    # seconds; one in a hundred may be
+    LEAST = 10             # Hellos are said, however soon it is over
+    FORGIVEN = 10          # so many may be in any case, which in a short test is 100 ms of the machine's own hiccups
+
+    def __init__(self, path, service, version, pause=0.01, uid=None, pid=None):
+        self.path, self.service, self.version, self.pause = path, service, version, pause
+        self.uid, self.pid = uid, pid
+        self.times, self.own, self.failures = [], [], []
 
     def __enter__(self):
+        """Comes back when it has been answered once, so whatever follows finds it at work."""
         stop, self._stop = os.pipe()
         self._result, result = os.pipe()
         self._pid = os.fork()
@@ -379,25 +395,29 @@ class Canary:
                 os.setgroups([])
                 os.setresgid(self.uid, self.uid, self.uid)
                 os.setresuid(self.uid, self.uid, self.uid)
-            self._run(stop)
+            self._run(stop, result)
             with open(result, "w") as out:
-                json.dump([self.times, self.failures], out)
+                json.dump([self.times, self.own, self.failures], out)
             os._exit(0)
         os.close(stop)
         os.close(result)
+        os.read(self._result, 1)
         return self
 
     def __exit__(self, *_):
         os.close(self._stop)
         with open(self._result) as text:
-            self.times, self.failures = json.load(text)
+            self.times, self.own, self.failures = json.load(text)
         os.waitpid(self._pid, 0)
 
-    def _run(self, stop):
+    def _in_line(self):
+        return run_delay() + (run_delay(self.pid) if self.pid else 0)
+
+    def _run(self, stop, ready):
         told = select.poll()
         told.register(stop, select.POLLIN | select.POLLHUP)
-        while not self.times or not told.poll(self.pause * 1000):
-            begun = time.monotonic()
+        while not told.poll(self.pause * 1000) or len(self.times) < self.LEAST:
+            in_line, begun = self._in_line(), time.monotonic()
             try:
                 reply = say_hello(self.path, self.service, self.version)
                 if not is_negotiated(reply):
@@ -405,12 +425,34 @@ class Canary:
             except Exception as error:
                 self.failures.append(repr(error))
             self.times.append(time.monotonic() - begun)
+            self.own.append(self.times[-1] - (self._in_line() - in_line))
+            if len(self.times) == 1:
+                os.write(ready, b" ")
+
+    def late(self):
+        """How many Hellos were late, of how many: those that were said, and those that had no chance to be."""
+        late, total = 0, 0
+        for took in self.own:
+            total += 1
+            late += took > self.LATE
+            while took > self.pause:
+                took -= self.pause
+                total += 1
+                late += took > self.LATE
+        return late, total
 
     def check(self, test):
-        """Every Hello was answered, and none waited for ever: how quickly is what the benches look at."""
+        """Every Hello was answered, none waited for ever, and 99 of 100 were quick."""
         test.assertEqual(self.failures, [])
         test.assertGreater(len(self.times), 0)
         test.assertLess(max(self.times), CANARY_BOUND)
+        late, total = self.late()
+        slowest = ", ".join("%.1f (%.1f)" % (1000 * took, 1000 * own) for own, took in
+                            sorted(zip(self.own, self.times), reverse=True)[:10])
+        test.assertLessEqual(late, max(total / 100, self.FORGIVEN),
+                             "late, of %d; the slowest in ms, without the wait for a processor: %s" % (total, slowest))
+        if os.environ.get("RPB_TEST_CANARY"):
+            print("canary: %d late of %d; slowest %s" % (late, total, slowest))
 
 
 # ------------------------------------------------------------------------------------------------ the world on disk
