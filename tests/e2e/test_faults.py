@@ -465,23 +465,6 @@ class Mix(Hostile):
     """Everything at once, by several processes, since one may hold 1 024 connections."""
     log_level = "debug"
 
-    def holder(self, path, n):
-        """Another process that holds `n` idle connections until it is told to let go."""
-        told, tell = os.pipe()
-        ready, is_ready = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(tell)
-            conns = [Conn(path) for _ in range(n)]
-            os.write(is_ready, b"x")
-            os.read(told, 1)
-            os._exit(len(conns) and 0)
-        os.close(told)
-        os.close(is_ready)
-        self.assertEqual(os.read(ready, 1), b"x")
-        os.close(ready)
-        return pid, tell
-
     def test_everything_at_once(self):
         broker = self.start()
         with self.canary(broker) as canary:

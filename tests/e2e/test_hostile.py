@@ -48,6 +48,23 @@ class Hostile(harness.Case):
     def canary(self, broker):
         return Canary(broker.socket, "canary", "1.0.0", pid=broker.pid)
 
+    def holder(self, path, n):
+        """Another process that holds `n` idle connections until it is told to let go."""
+        told, tell = os.pipe()
+        ready, is_ready = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(tell)
+            conns = [Conn(path) for _ in range(n)]
+            os.write(is_ready, b"x")
+            os.read(told, 1)
+            os._exit(len(conns) and 0)
+        os.close(told)
+        os.close(is_ready)
+        self.assertEqual(os.read(ready, 1), b"x")
+        os.close(ready)
+        return pid, tell
+
     def judge(self, broker, canary, rss_kib=256, code=None):
         """What must hold after every attack. The canary has stopped; only the broker's own time is left to pass."""
         canary.check(self)
