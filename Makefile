@@ -242,8 +242,11 @@ $(BUILD)/tests/unit/$(1)/test-%: $(BUILD)/obj/tests/unit/$(1)/test-%.o $(patsubs
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 # those whose allocations can fail
-$(patsubst %,$(BUILD)/tests/unit/%,backend/test-shortage control/test-memory lib/test-backend-memory lib/test-client-memory service/test-memory): \
+$(patsubst %,$(BUILD)/tests/unit/%,backend/test-shortage control/test-memory fsm/test-compiler lib/test-backend-memory lib/test-client-memory service/test-memory): \
 	$(BUILD)/obj/tests/failing_alloc.o
+# the compiler of the machines, without its main()
+$(BUILD)/tests/unit/fsm/test-compiler $(BUILD)/tests/fuzz/fuzz-fsm: \
+	$(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard scripts/fsmgen/*.c)) gen/fsm_lexer.c gen/fsm_parser.c)
 
 $(PROGRAM): $(BUILD)/obj/runtime/cli/main.o $(ALL_LIBS)
 	@mkdir -p $(@D)
@@ -277,7 +280,6 @@ $(BUILD)/tests/fuzz/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(if $(FUZZLINK),,$
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) $(FUZZLINK) -o $@ $(filter %.o,$^) $(call group,$(ALL_LIBS)) $(PKG_LIBS) -lpthread
-$(BUILD)/tests/fuzz/fuzz-fsm: $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard scripts/fsmgen/*.c)) gen/fsm_lexer.c gen/fsm_parser.c)
 $(BUILD)/tests/fuzz/fuzz-connection: $(BUILD)/obj/tests/fuzz/client.o
 $(BUILD)/tests/fuzz/fuzz-protoc: $(BUILD)/obj/tests/unit/service/protoc.o
 $(BUILD)/tests/fuzz/fuzz-client: $(BUILD)/obj/tests/fuzz/calls_model.o $(BUILD)/obj/tests/fuzz/hello_model.o

@@ -99,14 +99,14 @@ static void check_outcomes(struct model *model)
         check_outcomes_of(model, s, can[s]);
 }
 
+/* Where state @s, which lists @timer, does so. */
 static struct word find_listing(const struct model *model, unsigned int s, struct word timer)
 {
-    struct range with = model->states[s].spec->with;
+    const struct word *listed = &model->spec->words[model->states[s].spec->with.first];
 
-    for (unsigned int i = 0; i < with.n; i++)
-        if (word_equal(model->spec->words[with.first + i], timer))
-            return model->spec->words[with.first + i];
-    return model->states[s].name;
+    while (!word_equal(*listed, timer))
+        listed++;
+    return *listed;
 }
 
 static void check_timers(struct model *model)

@@ -10,7 +10,12 @@
 
 #include "fsmgen/model.h"
 
-enum { NAME_SIZE = 2 * SPEC_NAME_MAX + 16, NAMES_MAX = 4000 };
+enum {
+    NAME_SIZE = 2 * SPEC_NAME_MAX + 16,
+    OWN_MAX = 32 + MODEL_FUNCTIONS_MAX, /* the generator's, and a _max for each function */
+    /* of each function up to three, of each argument up to two: no list below is longer */
+    NAMES_MAX = OWN_MAX + SPEC_STATES_MAX + SPEC_EVENTS_MAX + 3 * MODEL_FUNCTIONS_MAX + 2 * MODEL_ARGUMENTS_MAX,
+};
 
 struct name {
     char text[NAME_SIZE];
@@ -25,8 +30,6 @@ struct names {
 
 static void add_name(struct names *names, struct word at, const char *text)
 {
-    if (names->n == NAMES_MAX)
-        return;
     snprintf(names->items[names->n].text, NAME_SIZE, "%s", text);
     names->items[names->n++].at = at;
 }

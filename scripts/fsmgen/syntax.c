@@ -175,7 +175,5 @@ bool spec_parse(struct spec *spec, const char *data, size_t size)
         begins_line = kind == FSM_NL;
     } while (kind != 0);
     fsm_parserFree(parser, free);
-    if (spec->has_failed && spec->diags->n == 0)
-        diag_add(spec->diags, word, "this is not a specification");
     return !spec->has_failed && spec->diags->n == 0;
 }
