@@ -127,6 +127,20 @@ void check_mem_at(const void *got, const void *want, size_t size, const char *te
     CU_assertImplementation(CU_TRUE, line, text, file, "", CU_FALSE);
 }
 
+size_t check_hex(const char *hex, void *ret, size_t size)
+{
+    uint8_t *bytes = ret;
+    size_t n = 0;
+
+    for (int used = 0; hex += strspn(hex, " \n"), *hex != '\0'; hex += used) {
+        unsigned int byte;
+
+        check_fatal(n < size && sscanf(hex, "%2x%n", &byte, &used) == 1 && used == 2);
+        bytes[n++] = (uint8_t)byte;
+    }
+    return n;
+}
+
 int check_main(const char *suite_name, const struct check_test *tests, size_t n_tests)
 {
     running_tests = tests;

@@ -33,9 +33,16 @@ int check_count_fds(void);
 /* The absolute path of $BUILD, the build directory (default "build"): where helper programs are found. */
 const char *check_build_dir(void);
 
+/*
+ * The bytes of @hex, pairs of hex digits with white space between them, at @ret. Returns how many; anything else in
+ * @hex, or more bytes than @size, ends the test.
+ */
+size_t check_hex(const char *hex, void *ret, size_t size);
+
 void check_int_at(long long got, long long want, const char *got_text, const char *file, unsigned int line);
 void check_str_at(const char *got, const char *want, const char *got_text, const char *file, unsigned int line);
-void check_mem_at(const void *got, const void *want, size_t size, const char *got_text, const char *file, unsigned int line);
+void check_mem_at(const void *got, const void *want, size_t size, const char *got_text, const char *file,
+                  unsigned int line);
 
 #define check(expr) CU_assertImplementation((expr) ? CU_TRUE : CU_FALSE, __LINE__, #expr, __FILE__, "", CU_FALSE)
 #define check_fatal(expr) CU_assertImplementation((expr) ? CU_TRUE : CU_FALSE, __LINE__, #expr, __FILE__, "", CU_TRUE)

@@ -235,15 +235,7 @@ const char *rig_last_path(struct rig *rig)
 
 size_t rig_from_hex(const char *hex, uint8_t *ret)
 {
-    size_t n = 0;
-    unsigned int byte;
-    int used;
-
-    while (sscanf(hex, " %2x%n", &byte, &used) == 1) {
-        ret[n++] = (uint8_t)byte;
-        hex += used;
-    }
-    return n;
+    return check_hex(hex, ret, SIZE_MAX); /* @ret is as long as what the test writes down */
 }
 
 void rig_expect(struct rig *rig, const void *bytes, size_t size, const char *hex)

@@ -9,24 +9,10 @@
 #include "hello/reply.h"
 #include "wire/protocol.h"
 
-/* Bytes written as hex with spaces. Returns their number. */
-static size_t from_hex(const char *hex, uint8_t *ret)
-{
-    size_t n = 0;
-    unsigned int byte;
-    int used;
-
-    while (sscanf(hex, " %2x%n", &byte, &used) == 1) {
-        ret[n++] = (uint8_t)byte;
-        hex += used;
-    }
-    return n;
-}
-
 static void check_reply(const struct reply *reply, const char *hex)
 {
     uint8_t want[2048], got[4096];
-    size_t want_size = from_hex(hex, want), got_size = reply_pack(reply, got);
+    size_t want_size = check_hex(hex, want, sizeof(want)), got_size = reply_pack(reply, got);
 
     check_int(got_size, want_size);
     check_mem(got, want, want_size);

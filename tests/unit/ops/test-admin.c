@@ -44,28 +44,12 @@ static void broker_init(struct broker *broker)
     broker->admin.owner = broker;
 }
 
-static size_t from_hex(const char *hex, uint8_t *ret)
-{
-    size_t n = 0;
-
-    for (; *hex; hex++) {
-        unsigned int byte;
-
-        if (*hex == ' ' || *hex == '\n') {
-            continue;
-        }
-        check_fatal(sscanf(hex, "%2x", &byte) == 1);
-        ret[n++] = (uint8_t)byte;
-        hex++;
-    }
-    return n;
-}
-
 /* Sends the frame of @request_hex through decoder, verbs and packer; the reply's frame is @reply_hex. */
 static void check_exchange(struct broker *broker, const char *request_hex, const char *reply_hex)
 {
     uint8_t request_bytes[512], want[512];
-    size_t request_size = from_hex(request_hex, request_bytes), want_size = from_hex(reply_hex, want), consumed = 0;
+    size_t request_size = check_hex(request_hex, request_bytes, sizeof(request_bytes)),
+           want_size = check_hex(reply_hex, want, sizeof(want)), consumed = 0;
     struct buffer out = {.limit = 65536};
     struct admin_reply reply = {0};
     ProtobufCMessage *request = NULL;
