@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the parts of the bench share: the table, the arms (our broker, the reference, the echo), the measuring clients,
 plots. Nothing here measures by itself."""
+import math
 import os
 import re
 import shutil
@@ -177,9 +178,29 @@ def save_csv(name, header, rows):
 COLOURS = ["#555555", "#0b62c4", "#c4420b", "#999999", "#2a8c3c", "#7a2aa0", "#b08a00", "#00838f"]
 
 
+def round_step(high):
+    """The distance of at most five lines up to `high`, as people count: 1, 2 or 5 times a power of ten."""
+    least = high / 5
+    power = 10 ** math.floor(math.log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+
+
+def spread(wanted, apart, highest, lowest):
+    """Places for labels, as near as may be to those wanted, in their order, `apart` from each other and inside."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    places = [0] * len(wanted)
+    last = highest - apart
+    for i in order:
+        last = places[i] = max(wanted[i], last + apart)
+    last = lowest + apart
+    for i in reversed(order):
+        last = places[i] = min(places[i], last - apart)
+    return places
+
+
 def plot(name, title, lines, x_axis="round"):
     """An SVG of {series: [(x, y), ...]}; x is spaced evenly by rank, since sweeps grow by tens."""
-    width, height, left, right, top, bottom = 760, 380, 60, 150, 40, 50
+    width, height, left, right, top, bottom = 800, 380, 60, 190, 40, 50
     high = max(y for line in lines.values() for _, y in line) * 1.1
     xs = sorted({x for line in lines.values() for x, _ in line})
 
@@ -187,24 +208,21 @@ def plot(name, title, lines, x_axis="round"):
         return (left + (width - left - right) * xs.index(x) / max(1, len(xs) - 1),
                 top + (height - top - bottom) * (1 - y / high))
     out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">' %
-           (width, height), '<rect width="100%" height="100%" fill="white"/>', '<text x="%d" y="22">%s</text>' % (left, title)]
-    for step in range(5):
-        value = high * step / 4
-        y = place(xs[0], value)[1]
+           (width, height), '<rect width="100%" height="100%" fill="white"/>',
+           '<text x="%d" y="22">%s</text>' % (left, title)]
+    step = round_step(high)
+    for i in range(int(high / step) + 1):
+        y = place(xs[0], i * step)[1]
         out.append('<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#dddddd"/>' % (left, width - right, y, y))
-        out.append('<text x="%d" y="%.1f" text-anchor="end">%.1f</text>' % (left - 6, y + 4, value))
-    for x in xs:
+        out.append('<text x="%d" y="%.1f" text-anchor="end">%g</text>' % (left - 6, y + 4, round(i * step, 9)))
+    for x in xs[::math.ceil(len(xs) / 12)]:
         out.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' % (place(x, 0)[0], height - bottom + 18, x))
     out.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' % ((left + width - right) / 2, height - 12, x_axis))
-    last = []
-    for (label, line), colour in zip(lines.items(), COLOURS * 4):
+    labels = spread([place(*line[-1])[1] + 4 for line in lines.values()], 13, top, height - bottom + 4)
+    for (label, line), colour, y in zip(lines.items(), COLOURS * 4, labels):
         points = " ".join("%.1f,%.1f" % place(x, y) for x, y in line)
         out.append('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>' % (colour, points))
-        out += ['<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>' % (place(x, y) + (colour,)) for x, y in line]
-        y = place(*line[-1])[1] + 4
-        while any(abs(y - other) < 13 for other in last):    # labels do not cover each other
-            y += 13
-        last.append(y)
+        out += ['<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>' % (place(*point) + (colour,)) for point in line]
         out.append('<text x="%d" y="%.1f" fill="%s">%s</text>' % (width - right + 8, y, colour, label))
     out.append("</svg>")
     with open(os.path.join(OUT, name), "w") as text:

@@ -61,7 +61,7 @@ def save(results):
     for mode, rows in results.items():
         lines = {}
         for r, arm, metric, _, _, p50, _, _ in rows:
-            if metric == "cycle":
+            if metric == "cycle" and r > 0:
                 lines.setdefault(arm, []).append((r, p50 / 1000))
         plot("hello-%s.svg" % mode, "warm Hello, mode %s, whole cycle, P50 of each round (µs)" % mode, lines)
 
