@@ -2,10 +2,12 @@
 /*
  * Cold starts, ours against the floor. The floor is the least that starts the same backend and knows that it answers:
  * bind, listen, fork, exec with the listener inherited, connect, one nonce probe, its reply. Ours is one Hello for a
- * service of which nothing runs, from socket() to close(). Both alternate; prints CSV `sample,arm,nanoseconds`. Usage:
- * bench-cold --cpu N --samples N --program PATH --directory DIR REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0, 1,
- * ... hold one framed Hello a sample, each for another backend. The floor's backend is killed after each sample; the
- * broker's stay, and are the caller's.
+ * service of which nothing runs, from socket() to close(). With --activator PATH, systemd-socket-activate is one more
+ * arm: it listens before the clock starts, which then runs from socket() over the exec that the connection causes to
+ * the reply to the probe. All alternate; prints CSV `sample,arm,nanoseconds`. Usage: bench-cold --cpu N --samples N
+ * --program PATH --directory DIR [--activator PATH] REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0, 1, ... hold one
+ * framed Hello a sample, each for another backend. The floor's backend and the activator's are killed after each
+ * sample; the broker's stay, and are the caller's.
  */
 #include "bench/exchange.h"
 
@@ -19,7 +21,8 @@
 
 enum { NONCE = 32, LANE = 0xB232 };
 
-static const char *program, *directory;
+static const char *program, *directory, *activator;
+static int activator_cpu;
 
 static void exec_backend(int listener, const char *path)
 {
@@ -64,13 +67,32 @@ static void read_probe_reply(int fd)
     }
 }
 
+/* A connection to the backend, a probe and its reply. 0, or -1 when nobody listens yet. */
+static int probe_once(const struct sockaddr_un *address, uint64_t sample)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint8_t probe[128];
+    size_t probe_size;
+
+    if (fd < 0) {
+        die("socket");
+    }
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+        close(fd);
+        return -1;
+    }
+    probe_size = probe_request(sample, probe);
+    send_bytes(fd, probe, probe_size);
+    read_probe_reply(fd);
+    close(fd);
+    return 0;
+}
+
 static uint64_t floor_once(uint64_t sample)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    uint8_t probe[128];
-    size_t probe_size;
     uint64_t begun = now_ns();
-    int listener, fd;
+    int listener;
     pid_t pid;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/floor-%llu", directory, (unsigned long long)sample);
@@ -87,14 +109,54 @@ static uint64_t floor_once(uint64_t sample)
         exec_backend(listener, address.sun_path);
     }
     close(listener);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+    if (probe_once(&address, sample) < 0) {
         die("connect to the backend");
     }
-    probe_size = probe_request(sample, probe);
-    send_bytes(fd, probe, probe_size);
-    read_probe_reply(fd);
-    close(fd);
+    begun = now_ns() - begun;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    unlink(address.sun_path);
+    return begun;
+}
+
+static void exec_activator(const char *path)
+{
+    char pipe_variable[192];
+    int null = open("/dev/null", O_WRONLY);
+
+    snprintf(pipe_variable, sizeof(pipe_variable), "RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE=%s", path);
+    pin_to(activator_cpu);
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0) {
+        _exit(127);
+    }
+    execl(activator, activator, "-l", path, "-E", pipe_variable, "-E",
+          "RUNNING_PROCESS_BROKER_V1_BACKEND_NAMESPACE=floor", "-E", "RUNNING_PROCESS_BROKER_LISTENER_FD=3", program,
+          (char *)NULL);
+    _exit(127);
+}
+
+/* What a connection costs that finds nobody yet is not counted: the activator is only just being started. */
+static uint64_t activated_once(uint64_t sample)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    uint64_t begun, given_up = now_ns() + UINT64_C(5000000000);
+    pid_t pid;
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/activated-%llu", directory, (unsigned long long)sample);
+    pid = fork();
+    if (pid < 0) {
+        die("fork");
+    }
+    if (pid == 0) {
+        exec_activator(address.sun_path);
+    }
+    do {
+        usleep(2000);
+        begun = now_ns();
+        if (begun > given_up || waitpid(pid, NULL, WNOHANG) != 0) {
+            die(activator);
+        }
+    } while (probe_once(&address, sample) < 0);
     begun = now_ns() - begun;
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -104,11 +166,9 @@ static uint64_t floor_once(uint64_t sample)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"cpu", 1, NULL, 'c'},
-                                            {"samples", 1, NULL, 's'},
-                                            {"program", 1, NULL, 'p'},
-                                            {"directory", 1, NULL, 'd'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"cpu", 1, NULL, 'c'},       {"samples", 1, NULL, 's'},
+                                            {"program", 1, NULL, 'p'},   {"directory", 1, NULL, 'd'},
+                                            {"activator", 1, NULL, 'a'}, {NULL, 0, NULL, 0}};
     unsigned long samples = 1;
     uint64_t cycle, unused;
     char path[4096];
@@ -118,6 +178,12 @@ int main(int argc, char **argv)
         switch (o) {
         case 'c':
             pin_to(atoi(optarg));
+            break;
+        case 'A':
+            activator_cpu = atoi(optarg);
+            break;
+        case 'a':
+            activator = optarg;
             break;
         case 's':
             samples = strtoul(optarg, NULL, 10);
@@ -133,7 +199,9 @@ int main(int argc, char **argv)
         }
     }
     if (argc - optind != 2 || !program || !directory) {
-        fprintf(stderr, "usage: bench-cold [--cpu N] --samples N --program PATH --directory DIR PREFIX ARM=SOCKET\n");
+        fprintf(stderr,
+                "usage: bench-cold [--cpu N] [--activator PATH] --samples N --program PATH --directory DIR PREFIX "
+                "ARM=SOCKET\n");
         return 2;
     }
     parse_arm(&arm, argv[optind + 1]);
@@ -143,6 +211,9 @@ int main(int argc, char **argv)
         printf("%lu,floor,%llu\n", i, (unsigned long long)floor_once(i));
         exchange_once(&arm, &cycle, &unused);
         printf("%lu,%s,%llu\n", i, arm.name, (unsigned long long)cycle);
+        if (activator) {
+            printf("%lu,systemd-socket-activate,%llu\n", i, (unsigned long long)activated_once(i));
+        }
     }
     return 0;
 }
