@@ -5,9 +5,9 @@
  * service of which nothing runs, from socket() to close(). With --activator PATH, systemd-socket-activate is one more
  * arm: it listens before the clock starts, which then runs from socket() over the exec that the connection causes to
  * the reply to the probe. All alternate; prints CSV `sample,arm,nanoseconds`. Usage: bench-cold --cpu N --samples N
- * --program PATH --directory DIR [--activator PATH] REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0, 1, ... hold one
- * framed Hello a sample, each for another backend. The floor's backend and the activator's are killed after each
- * sample; the broker's stay, and are the caller's.
+ * --program PATH --directory DIR [--activator PATH --activator-cpu N] REQUEST_PREFIX ARM=SOCKET, where REQUEST_PREFIX0,
+ * 1, ... hold one framed Hello a sample, each for another backend. The floor's backend and the activator's are killed
+ * after each sample; the broker's stay, and are the caller's.
  */
 #include "bench/exchange.h"
 
@@ -168,7 +168,8 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {{"cpu", 1, NULL, 'c'},       {"samples", 1, NULL, 's'},
                                             {"program", 1, NULL, 'p'},   {"directory", 1, NULL, 'd'},
-                                            {"activator", 1, NULL, 'a'}, {NULL, 0, NULL, 0}};
+                                            {"activator", 1, NULL, 'a'}, {"activator-cpu", 1, NULL, 'A'},
+                                            {NULL, 0, NULL, 0}};
     unsigned long samples = 1;
     uint64_t cycle, unused;
     char path[4096];
@@ -199,9 +200,9 @@ int main(int argc, char **argv)
         }
     }
     if (argc - optind != 2 || !program || !directory) {
-        fprintf(stderr,
-                "usage: bench-cold [--cpu N] [--activator PATH] --samples N --program PATH --directory DIR PREFIX "
-                "ARM=SOCKET\n");
+        fprintf(stderr, "usage: bench-cold [--cpu N] [--activator PATH --activator-cpu N] --samples N --program PATH "
+                        "--directory DIR PREFIX "
+                        "ARM=SOCKET\n");
         return 2;
     }
     parse_arm(&arm, argv[optind + 1]);

@@ -32,17 +32,16 @@ class RuntimeBox(Box):
             shutil.rmtree(self.memory, ignore_errors=True)
 
 
-def peers():
+def peers(cpu):
     """Arguments for the peers that this machine has."""
     if missing(ACTIVATOR):
         note("THIS MACHINE LACKS %s: its arm is left out" % ACTIVATOR)
         return []
-    return ["--activator", shutil.which(ACTIVATOR)]
+    return ["--activator", shutil.which(ACTIVATOR), "--activator-cpu", cpu]
 
 
 def cold_hellos():
     results = {}
-    activator = peers()
     samples = 12 if QUICK else 48
     for mode, cpu in (("P", 0), ("X", 1)):
         if os.cpu_count() < 2 and mode == "X":
@@ -56,7 +55,8 @@ def cold_hellos():
                 request_file(box, service, version, "cold-%d" % i)
             note("cold, mode %s: %d samples" % (mode, samples))
             results[mode] = tool("bench-cold", "--cpu", 0, "--samples", samples, "--program", os.path.join(box.bin, SERVICE),
-                                 "--directory", box.sockets, *activator, os.path.join(box.dir, "cold-"), "ours=" + broker.socket)
+                                 "--directory", box.sockets, *peers(cpu), os.path.join(box.dir, "cold-"),
+                                 "ours=" + broker.socket)
             broker.stop()
         finally:
             box.cleanup()
