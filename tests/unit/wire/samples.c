@@ -8,6 +8,20 @@
 
 #include "samples.h"
 
+const struct sample_message sample_messages[SAMPLE_MESSAGES] = {
+    {"message-frame", MESSAGE_FRAME},
+    {"message-hello", MESSAGE_HELLO},
+    {"message-negotiated", MESSAGE_NEGOTIATED},
+    {"message-hello-reply", MESSAGE_HELLO_REPLY},
+    {"message-refused", MESSAGE_REFUSED},
+    {"message-handoff-offer", MESSAGE_HANDOFF_OFFER},
+    {"message-handoff-ack", MESSAGE_HANDOFF_ACK},
+    {"message-service-definition", MESSAGE_SERVICE_DEFINITION},
+    {"message-service-definition-small", MESSAGE_SERVICE_DEFINITION},
+    {"message-cache-manifest", MESSAGE_CACHE_MANIFEST},
+    {"message-lifecycle-event", MESSAGE_LIFECYCLE_EVENT},
+};
+
 static int sample_digit(int c)
 {
     return isdigit(c) ? c - '0' : tolower(c) - 'a' + 10;

@@ -439,31 +439,14 @@ static void test_frames_round_trip(void)
 
 static void test_messages_round_trip(void)
 {
-    static const struct {
-        const char *name;
-        enum message_type type;
-    } rows[] = {
-        {"message-frame", MESSAGE_FRAME},
-        {"message-hello", MESSAGE_HELLO},
-        {"message-negotiated", MESSAGE_NEGOTIATED},
-        {"message-hello-reply", MESSAGE_HELLO_REPLY},
-        {"message-refused", MESSAGE_REFUSED},
-        {"message-handoff-offer", MESSAGE_HANDOFF_OFFER},
-        {"message-handoff-ack", MESSAGE_HANDOFF_ACK},
-        {"message-service-definition", MESSAGE_SERVICE_DEFINITION},
-        {"message-service-definition-small", MESSAGE_SERVICE_DEFINITION},
-        {"message-cache-manifest", MESSAGE_CACHE_MANIFEST},
-        {"message-lifecycle-event", MESSAGE_LIFECYCLE_EVENT},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sample in = sample_read(rows[i].name);
+    for (size_t i = 0; i < SAMPLE_MESSAGES; i++) {
+        struct sample in = sample_read(sample_messages[i].name);
         ProtobufCMessage *message = NULL;
 
         start();
-        check_int(message_unpack(rows[i].type, sample_slice(&in), &arena, &message), 0);
+        check_int(message_unpack(sample_messages[i].type, sample_slice(&in), &arena, &message), 0);
         check_fatal(message != NULL);
-        check_message(rows[i].name, message);
+        check_message(sample_messages[i].name, message);
         stop();
     }
 }

@@ -151,11 +151,15 @@ static void test_ordinary_messages_need_no_heap(void)
     }
 }
 
-/* Unpacks @in with every smaller amount of memory than it needs: each allocation fails in its turn. */
+/*
+ * Unpacks @in with every smaller amount of memory than it needs: each allocation fails in its turn. Only the padding of
+ * an object that begins a new chunk may turn out not to be needed.
+ */
 static void starve(enum message_type type, struct slice in)
 {
     ProtobufCMessage *message;
     size_t needed;
+    int r;
 
     arena_deinit(&arena);
     arena_init(&arena, NULL, 0, SIZE_MAX);
@@ -165,8 +169,8 @@ static void starve(enum message_type type, struct slice in)
     for (size_t limit = 0; limit < needed; limit++) {
         arena_init(&arena, limit % 2 ? block : NULL, sizeof(block), limit);
         message = NULL;
-        check_int(message_unpack(type, in, &arena, &message), -ENOMEM);
-        check(message == NULL);
+        r = message_unpack(type, in, &arena, &message);
+        check(r == -ENOMEM ? message == NULL : r == 0 && needed - limit < _Alignof(max_align_t));
         check(arena.used <= limit);
         arena_deinit(&arena);
     }
@@ -177,23 +181,10 @@ static void starve(enum message_type type, struct slice in)
 
 static void test_every_allocation_fails_once(void)
 {
-    static const struct {
-        const char *name;
-        enum message_type type;
-    } rows[] = {
-        {"message-frame", MESSAGE_FRAME},
-        {"message-hello", MESSAGE_HELLO},
-        {"message-hello-reply", MESSAGE_HELLO_REPLY},
-        {"message-refused", MESSAGE_REFUSED},
-        {"message-cache-manifest", MESSAGE_CACHE_MANIFEST},
-        {"message-service-definition", MESSAGE_SERVICE_DEFINITION},
-        {"message-lifecycle-event", MESSAGE_LIFECYCLE_EVENT},
-    };
+    for (size_t i = 0; i < SAMPLE_MESSAGES; i++) {
+        struct sample in = sample_read(sample_messages[i].name);
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sample in = sample_read(rows[i].name);
-
-        starve(rows[i].type, sample_slice(&in));
+        starve(sample_messages[i].type, sample_slice(&in));
     }
 }
 

@@ -313,24 +313,12 @@ static void test_schemas_fit(void)
 
 static void test_golden_prefixes(void)
 {
-    static const struct {
-        const char *name;
-        enum message_type type;
-    } rows[] = {
-        {"message-frame", MESSAGE_FRAME},
-        {"message-hello", MESSAGE_HELLO},
-        {"message-refused", MESSAGE_REFUSED},
-        {"message-hello-reply", MESSAGE_HELLO_REPLY},
-        {"message-cache-manifest", MESSAGE_CACHE_MANIFEST},
-        {"message-service-definition", MESSAGE_SERVICE_DEFINITION},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sample in = sample_read(rows[i].name);
+    for (size_t i = 0; i < SAMPLE_MESSAGES; i++) {
+        struct sample in = sample_read(sample_messages[i].name);
         struct prescan scan;
 
-        check_int(verdict(rows[i].type, &in), 0);
-        prescan_init(&scan, message_descriptor(rows[i].type), in.size, PRESCAN_FIELDS_MAX, NULL);
+        check_int(verdict(sample_messages[i].type, &in), 0);
+        prescan_init(&scan, message_descriptor(sample_messages[i].type), in.size, PRESCAN_FIELDS_MAX, NULL);
         for (size_t n = 0; n + 1 < in.size; n++) {
             check_int(prescan_feed(&scan, in.bytes + n, 1), PRESCAN_E_MORE);
         }
