@@ -143,6 +143,19 @@ struct definition *scene_install(struct scene *scene, const char *name, const ch
     return scene_define(name, path, scene->bin_dir);
 }
 
+struct definition *scene_begin(struct scene *scene, const char *conf)
+{
+    scene_init(scene);
+    scene_start(scene);
+    return scene_install(scene, "svc", conf);
+}
+
+void scene_end(struct scene *scene, struct definition *definition)
+{
+    definition_unref(definition);
+    scene_deinit(scene);
+}
+
 void scene_touch(struct scene *scene, const char *name, char ret_path[256])
 {
     snprintf(ret_path, 256, "%s/%s", scene->dir, name);

@@ -45,6 +45,10 @@ struct definition *scene_install(struct scene *scene, const char *name, const ch
 /* A definition of service @name for the file @binary below @root. */
 struct definition *scene_define(const char *name, const char *binary, const char *root);
 
+/* How most tests begin and end: everything up, with a backend of service "svc" installed; and everything down. */
+struct definition *scene_begin(struct scene *scene, const char *conf);
+void scene_end(struct scene *scene, struct definition *definition);
+
 void scene_write(const char *path, const char *text);
 void scene_touch(struct scene *scene, const char *name, char ret_path[256]);
 

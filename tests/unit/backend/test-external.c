@@ -108,8 +108,7 @@ static void test_registered(void)
     check(access(path, F_OK) < 0); /* what the proven backend left behind is unlinked */
     scene_ask(&scene, definition, "1.0.0", &asked);
     check(!asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_routed_whatever_its_build(void)
@@ -131,8 +130,7 @@ static void test_routed_whatever_its_build(void)
     check(asked.answer.ready);
     check_int(asked.answer.pid, pid);
     definition_unref(other);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void check_wrong(const char *conf, const char *text)
@@ -155,8 +153,7 @@ static void check_wrong(const char *conf, const char *text)
     check(backends_is_quiet(&scene.backends));
     stop(pid);
     unlink(path);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_wrong_answers(void)
@@ -187,8 +184,7 @@ static void test_silence(void)
     check_str(registration.error, "no answer within 500 ms");
     stop(pid);
     unlink(path);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 /* A socket that nobody listens on: said also when a whole question has gone by in trying. */
@@ -208,8 +204,7 @@ static void test_deserted(void)
     scene_run_until(&scene, is_done, &registration);
     check_str(registration.error, "nobody listens at the endpoint");
     unlink(path);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_cancel(void)
@@ -224,14 +219,12 @@ static void test_cancel(void)
     check_int(loop_turn(&scene.loop, false), 0);
     backends_cancel(&scene.backends);
     check_str(registration.error, "the broker is shutting down");
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
     begin(&scene, "", &definition, path);
     register_at(&scene, definition, path, 0, &registration);
     backends_deinit(&scene.backends); /* without a word */
     check(!registration.is_done);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 CHECK_PROGRAM("backend/external", {"registered once it answers, gone when it ends", test_registered},

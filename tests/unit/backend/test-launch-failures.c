@@ -20,9 +20,7 @@ static void test_handle_that_does_not_match(void)
     struct asked asked;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until(&scene, scene_has_launch, NULL);
     LIST_FIRST(&scene.backends.launches)->backend->key.version[0] = '9';
@@ -31,8 +29,7 @@ static void test_handle_that_does_not_match(void)
     scene_run_until_quiet(&scene);
     check_int(backends_count_live(&scene.backends), 0);
     check_int(scene_count_sockets(&scene), 0);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_early_exits(void)
@@ -78,8 +75,7 @@ static void test_closing_is_not_ready(void)
     scene_start(&scene);
     definition = scene_install(&scene, "closes", "mode=closes\n");
     scene_check_failed(&scene, definition, "backend spawn failed: backend did not become ready within 200 ms");
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_wrong_answers(void)
@@ -114,8 +110,7 @@ static void test_wrong_answers(void)
     definition = scene_install(&scene, "garbage", "mode=garbage\n");
     scene_check_failed(&scene, definition,
                        "backend spawn failed: backend identity probe failed: the answer is no frame");
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_what_cannot_be_executed(void)
@@ -149,8 +144,7 @@ static void test_what_cannot_be_executed(void)
     definition = scene_define("script", path, scene.bin_dir);
     scene_check_failed(&scene, definition,
                        "backend spawn failed: the backend runs another executable than was launched");
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 struct writer {
@@ -181,9 +175,7 @@ static void test_binary_that_is_being_written(void)
     struct writer writer;
     char path[600];
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "log=1\n");
+    definition = scene_begin(&scene, "log=1\n");
     snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
     writer.fd = open(path, O_WRONLY | O_CLOEXEC);
     check_fatal(writer.fd >= 0);
@@ -192,8 +184,7 @@ static void test_binary_that_is_being_written(void)
     close_writer(&writer);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 /* The file was not there when its hash was asked for, and is there when it is to be run: no key would match it. */
@@ -204,9 +195,7 @@ static void test_binary_that_appears(void)
     struct definition *definition;
     char path[600], away[600];
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     scene_up(&scene, definition, &asked); /* the path is known to be local from now on */
     snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
     snprintf(away, sizeof(away), "%s/away", scene.bin_dir);
@@ -221,8 +210,7 @@ static void test_binary_that_appears(void)
     scene_ask(&scene, definition, "2.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_binary_that_stays_busy(void)
@@ -233,9 +221,7 @@ static void test_binary_that_stays_busy(void)
     nsec_t begun;
     int fd;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
     fd = open(path, O_WRONLY | O_CLOEXEC);
     begun = loop_now(&scene.loop);
@@ -243,8 +229,7 @@ static void test_binary_that_stays_busy(void)
                        "backend spawn failed: backend daemon spawn failed: Text file busy (os error 26)");
     check(loop_now(&scene.loop) - begun >= (1 + 4 + 16 + 64 + 256) * NSEC_PER_MSEC);
     close(fd);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 /* --------------------------------------------------------------------------------------------------------- cancel */
@@ -314,9 +299,7 @@ static void test_joining_while_the_child_is_reaped(void)
     struct asked first, second;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "wrong=pid\n");
+    definition = scene_begin(&scene, "wrong=pid\n");
     scene_ask(&scene, definition, "1.0.0", &first);
     scene_run_until(&scene, is_reaping, NULL);
     check_int(first.n_answers, 1);
@@ -324,8 +307,7 @@ static void test_joining_while_the_child_is_reaped(void)
     check_int(second.r, BACKENDS_E_WAIT);
     scene_run_until_answered(&scene, &second);
     check_str(second.answer.reason, first.answer.reason);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_discarded_in_mid_launch(void)
@@ -336,9 +318,7 @@ static void test_discarded_in_mid_launch(void)
     int status;
     pid_t pid;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=never\n");
+    definition = scene_begin(&scene, "mode=never\n");
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until(&scene, scene_is_asked_twice, NULL);
     pid = LIST_FIRST(&scene.backends.launches)->pid;
@@ -346,8 +326,7 @@ static void test_discarded_in_mid_launch(void)
     check_int(asked.n_answers, 0);
     check_int(scene_count_sockets(&scene), 0);
     waitpid(pid, &status, 0); /* reaped already, or killed and about to end */
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 /* -------------------------------------------------------------------------------------------------- what is left */

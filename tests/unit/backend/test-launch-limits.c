@@ -21,9 +21,7 @@ static void test_too_many_waiters(void)
     struct asked known;
     struct spawn_row row;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=never\n");
+    definition = scene_begin(&scene, "mode=never\n");
     for (int i = 0; i < BACKENDS_WAITERS_MAX; i++) {
         scene_ask(&scene, definition, "1.0.0", &asked[i]);
         check_int(asked[i].r, BACKENDS_E_WAIT);
@@ -42,8 +40,7 @@ static void test_too_many_waiters(void)
         check_int(asked[i].n_answers, 1);
         scene_check_refused(&asked[i], ERROR_CODE(SHUTTING_DOWN), 1000, "broker is shutting down");
     }
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_eight_launches_at_once(void)
@@ -53,9 +50,7 @@ static void test_eight_launches_at_once(void)
     struct definition *definition;
     char version[32];
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=never\n");
+    definition = scene_begin(&scene, "mode=never\n");
     scene_ask(&scene, definition, "1.0.0", &asked[0]);
     scene_run_until(&scene, scene_is_asked_twice, NULL);
     for (int i = 1; i < BACKENDS_LAUNCHES_MAX; i++) {
@@ -67,8 +62,7 @@ static void test_eight_launches_at_once(void)
     check_int(refused.r, 0);
     scene_check_refused(&refused, ERROR_CODE(RATE_LIMITED), 1000, "backend spawn already in progress");
     backends_cancel(&scene.backends);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_limit_of_a_service(void)
@@ -80,9 +74,7 @@ static void test_limit_of_a_service(void)
     struct backend_key key;
     struct spawn_row row;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=never\n");
+    definition = scene_begin(&scene, "mode=never\n");
     for (int i = 0; i < BACKENDS_PER_SERVICE_MAX - 1; i++) {
         char version[32];
         pid_t pid = fork();
@@ -106,8 +98,7 @@ static void test_limit_of_a_service(void)
                      &key);
     spawn_budget_snapshot(&scene.backends.budget, &key, loop_now(&scene.loop), &row);
     check_int(row.attempts_used, 0);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_limit_of_all(void)
@@ -116,17 +107,14 @@ static void test_limit_of_all(void)
     struct asked asked;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     scene.backends.registry.n = BACKENDS_TOTAL_MAX; /* as if so many lived */
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     scene_check_refused(&asked, ERROR_CODE(RATE_LIMITED), 1000, "backend limit reached");
     scene.backends.registry.n = 0;
     scene_up(&scene, definition, &asked);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_budget(void)
@@ -135,9 +123,7 @@ static void test_budget(void)
     struct asked asked;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=exit\n");
+    definition = scene_begin(&scene, "mode=exit\n");
     for (int i = 0; i < 3; i++) {
         scene_check_failed(&scene, definition, "backend spawn failed: backend exited before it was ready (status 0)");
     }
@@ -149,8 +135,7 @@ static void test_budget(void)
     scene_ask(&scene, definition, "1.0.1", &asked);
     check_int(asked.r, BACKENDS_E_WAIT); /* another version has its own budget */
     scene_run_until_answered(&scene, &asked);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static bool knows_no_key(struct scene *scene, void *userdata)
@@ -174,8 +159,7 @@ static void test_budget_is_swept(void)
     check_int(scene.backends.budget.n_states, 1);
     scene_run_until(&scene, knows_no_key, NULL);
     check(!loop_timer_is_set(&scene.backends.sweep)); /* nothing is due any more */
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_crash_loop_is_limited(void)
@@ -184,9 +168,7 @@ static void test_crash_loop_is_limited(void)
     struct asked asked;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     for (int i = 0; i < 3; i++) {
         scene_up(&scene, definition, &asked);
         kill(asked.answer.pid, SIGKILL);
@@ -195,8 +177,7 @@ static void test_crash_loop_is_limited(void)
     }
     scene_ask(&scene, definition, "1.0.0", &asked);
     check_str(asked.answer.reason, "backend spawn budget exhausted");
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static bool is_forgiven(struct scene *scene, void *userdata)
@@ -230,8 +211,7 @@ static void test_stable_backend_is_forgiven(void)
     check_int(row.attempts_used, 1);
     check(!row.in_flight);
     scene_run_until(&scene, is_forgiven, &key);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_lock_held_by_another(void)
@@ -245,9 +225,7 @@ static void test_lock_held_by_another(void)
     char name[256], path[600];
     int fd;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
@@ -273,8 +251,7 @@ static void test_lock_held_by_another(void)
     check(!row.in_flight);
     close(fd);
     scene_up(&scene, definition, &asked);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_many_failures_leave_nothing(void)
@@ -285,9 +262,7 @@ static void test_many_failures_leave_nothing(void)
     struct asked asked;
     int n_fds = 0;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "mode=exit\ncode=1\n");
+    definition = scene_begin(&scene, "mode=exit\ncode=1\n");
     for (int i = 0; i < 40; i++) {
         snprintf(version, sizeof(version), "1.0.%d", i);
         scene_ask(&scene, definition, version, &asked);
@@ -299,8 +274,7 @@ static void test_many_failures_leave_nothing(void)
         }
     }
     check_int(check_count_fds(), n_fds);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_registered_mode_launches_nothing(void)
@@ -321,8 +295,7 @@ static void test_registered_mode_launches_nothing(void)
     scene_ask(&scene, definition, "1.0.0", &asked);
     check_str(asked.answer.reason, "backend spawn budget exhausted");
     check_int(scene_count_log(&scene, "svc", "start "), 0);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 CHECK_PROGRAM("backend/launch-limits", {"the 257th waiter is refused", test_too_many_waiters},

@@ -19,9 +19,7 @@ static void test_first_launches_second_finds(void)
     struct definition *definition;
     int n_fds;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "log=1\n");
+    definition = scene_begin(&scene, "log=1\n");
     scene_up(&scene, definition, &first);
     n_fds = check_count_fds();
     scene_ask(&scene, definition, "1.0.0", &second);
@@ -31,8 +29,7 @@ static void test_first_launches_second_finds(void)
     check_int(second.answer.pid, first.answer.pid);
     check_int(scene_count_log(&scene, "svc", "start "), 1);
     check_int(check_count_fds(), n_fds);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_what_the_child_gets(void)
@@ -45,9 +42,7 @@ static void test_what_the_child_gets(void)
 
     setenv("LC_TIME", "C.UTF-8", 1);
     setenv("SOME_SECRET", "1", 1);
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "log=1\n");
+    definition = scene_begin(&scene, "log=1\n");
     scene_up(&scene, definition, &asked);
     check(scene_log_has(&scene, "svc", "env RUNNING_PROCESS_BROKER_V1_SERVICE_NAME=svc"));
     check(scene_log_has(&scene, "svc", "env RUNNING_PROCESS_BROKER_V1_SERVICE_VERSION=1.0.0"));
@@ -74,8 +69,7 @@ static void test_what_the_child_gets(void)
     check(scene_log_has(&scene, "svc", line));
     check_int(stat(asked.endpoint, &st), 0);
     check_int(st.st_mode & 07777, 0600);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_without_owned_bind(void)
@@ -91,8 +85,7 @@ static void test_without_owned_bind(void)
     scene_up(&scene, definition, &asked);
     check_int(scene_count_log(&scene, "svc", "env RUNNING_PROCESS_BROKER_LISTENER_FD"), 0);
     check_int(scene_count_log(&scene, "svc", "fd "), 3);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_self_bind_beside_an_owned_listener(void)
@@ -107,8 +100,7 @@ static void test_self_bind_beside_an_owned_listener(void)
     snprintf(conf, sizeof(conf), "mode=selfbind\ndelay_ms=120\n");
     definition = scene_install(&scene, "svc", conf);
     scene_up(&scene, definition, &asked);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_self_bind_after_several_probes(void)
@@ -127,8 +119,7 @@ static void test_self_bind_after_several_probes(void)
     scene_touch(&scene, "gate", gate);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_slow_adopter_sees_one_connection(void)
@@ -148,8 +139,7 @@ static void test_slow_adopter_sees_one_connection(void)
     scene_touch(&scene, "gate", gate);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_64_waiters_one_launch(void)
@@ -158,9 +148,7 @@ static void test_64_waiters_one_launch(void)
     struct asked asked[64], early;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "log=1\ndelay_ms=20\n");
+    definition = scene_begin(&scene, "log=1\ndelay_ms=20\n");
     scene_ask(&scene, definition, "1.0.0", &early);
     for (int i = 0; i < 64; i++) {
         scene_ask(&scene, definition, "1.0.0", &asked[i]);
@@ -177,8 +165,7 @@ static void test_64_waiters_one_launch(void)
         check(i == 7 || asked[i].answer.ready);
     }
     check_int(scene_count_log(&scene, "svc", "start "), 1);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_slow_launch_delays_nobody(void)
@@ -211,9 +198,7 @@ static void test_found_under_the_lock(void)
     struct spawn_row row;
     pid_t pid;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "log=1\n");
+    definition = scene_begin(&scene, "log=1\n");
     scene_up(&scene, definition, &known); /* from here on the hash is known */
     scene_ask(&scene, definition, "2.0.0", &asked);
     launch = LIST_FIRST(&scene.backends.launches);
@@ -237,8 +222,7 @@ static void test_found_under_the_lock(void)
     spawn_budget_snapshot(&scene.backends.budget, &key, loop_now(&scene.loop), &row);
     check_int(row.attempts_used, 0);
     check(!row.in_flight);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 /* -------------------------------------------------------------------------------------------------- builds, files */
@@ -251,9 +235,7 @@ static void test_new_build_is_another_backend(void)
     char path[600], fresh[600];
     int fd;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "");
+    definition = scene_begin(&scene, "");
     scene_up(&scene, definition, &old);
     snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
     snprintf(fresh, sizeof(fresh), "%s/svc.new", scene.bin_dir);
@@ -266,8 +248,7 @@ static void test_new_build_is_another_backend(void)
     check(new.answer.pid != old.answer.pid);
     check(strcmp(new.endpoint, old.endpoint) != 0);
     check_int(backends_count_live(&scene.backends), 2);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_exit_removes_only_its_own_socket(void)
@@ -276,9 +257,7 @@ static void test_exit_removes_only_its_own_socket(void)
     struct asked asked;
     struct definition *definition;
 
-    scene_init(&scene);
-    scene_start(&scene);
-    definition = scene_install(&scene, "svc", "leave_socket=1\n");
+    definition = scene_begin(&scene, "leave_socket=1\n");
     scene_up(&scene, definition, &asked);
     check_int(unlink(asked.endpoint), 0);
     scene_write(asked.endpoint, "somebody else's");
@@ -290,8 +269,7 @@ static void test_exit_removes_only_its_own_socket(void)
     kill(asked.answer.pid, SIGTERM);
     scene_run_until_live(&scene, 0);
     check(access(asked.endpoint, F_OK) < 0);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_cleaned_directory_is_made_again(void)
@@ -318,8 +296,7 @@ static void test_cleaned_directory_is_made_again(void)
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
 }
 
 static void test_owned_bind_spellings(void)

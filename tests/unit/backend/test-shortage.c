@@ -50,8 +50,7 @@ static bool launch_with_failing(long n)
     scene_ask(&scene, definition, "1.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
     return has_failed;
 }
 
@@ -104,8 +103,7 @@ static bool launch_without_watch(long n)
     scene_ask(&scene, definition, "2.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
     check(asked.answer.ready);
-    definition_unref(definition);
-    scene_deinit(&scene);
+    scene_end(&scene, definition);
     return has_watch_failed;
 }
 
