@@ -149,7 +149,7 @@ void connection_account(struct connection *connection)
 {
     struct rpb_backend *backend = connection->backend;
     struct connection *largest = connection, *other;
-    size_t size = connection->in.capacity + connection->out.capacity;
+    size_t size = connection->in.capacity + connection->out.capacity + connection->laters_size;
 
     if (is_closed(connection)) {
         return; /* counts no more */
@@ -238,6 +238,10 @@ void connection_flush(struct connection *connection)
         connection->stall_deadline = NSEC_NEVER; /* it moves: the time is counted anew */
     }
     if (connection->sent < connection->out.size) {
+        if (connection->sent >= connection->out.size - connection->sent) { /* moves each byte once at most */
+            buffer_drop(&connection->out, connection->sent);
+            connection->sent = 0;
+        }
         if (connection->stall_deadline == NSEC_NEVER) {
             connection->stall_deadline = nsec_add(clock_monotonic(), nsec_from_msec(backend->config.stall_msec));
             backend_due(backend, connection->stall_deadline);

@@ -67,6 +67,7 @@ struct connection {
     nsec_t first_deadline, stall_deadline;
     struct rpb_backend_later *laters;
     unsigned int n_laters;
+    size_t laters_size;
     bool is_reserved;   /* came when all places were taken: may only probe */
     bool is_proven;     /* has sent one whole frame */
     bool is_client;     /* has sent a payload frame */

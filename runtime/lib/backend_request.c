@@ -27,6 +27,7 @@ struct rpb_backend_later {
     int error;
     uint32_t lane;
     uint64_t request_id;
+    size_t size;      /* of all this */
     char *tracestate; /* behind traceparent */
     char traceparent[];
 };
@@ -85,6 +86,7 @@ int rpb_backend_respond(struct rpb_backend_request *request, const void *data, s
 int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_later **ret_later)
 {
     size_t parent_size = strlen(request->traceparent) + 1, state_size = strlen(request->tracestate) + 1;
+    size_t size = sizeof(struct rpb_backend_later) + parent_size + state_size;
     struct pending *pending = request->internal;
     struct rpb_backend_later *later;
 
@@ -97,11 +99,12 @@ int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_la
     if (pending->connection->fd < 0) {
         return error_origin(-EPIPE);
     }
-    later = calloc(1, sizeof(*later) + parent_size + state_size);
+    later = calloc(1, size);
     if (!later) {
         return error_origin(-ENOMEM);
     }
     later->connection = pending->connection;
+    later->size = size;
     later->lane = request->lane;
     later->request_id = request->request_id;
     later->tracestate = later->traceparent + parent_size;
@@ -109,8 +112,10 @@ int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_la
     memcpy(later->tracestate, request->tracestate, state_size);
     DL_APPEND(later->connection->laters, later);
     later->connection->n_laters++;
+    later->connection->laters_size += size;
     pending->is_settled = true;
     *ret_later = later;
+    connection_account(later->connection); /* may close it: then answering says so */
     return 0;
 }
 
@@ -122,6 +127,7 @@ static struct connection *detach(struct rpb_backend_later *later)
     if (connection) {
         DL_DELETE(connection->laters, later);
         connection->n_laters--;
+        connection->laters_size -= later->size;
         later->connection = NULL;
     }
     return connection;

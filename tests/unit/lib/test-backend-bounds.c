@@ -196,6 +196,101 @@ static void test_memory_of_another(void)
     scene_close(&scene);
 }
 
+/* A reader that always leaves something unread: what it has read must not count for ever. */
+static void test_reader_that_lags(void)
+{
+    enum { ANSWERS = 40 };
+    static char bytes[256 * 1024];
+    size_t left = (size_t)ANSWERS << 20;
+    int fd;
+
+    scene_begin(&scene);
+    fd = scene_dial(&scene);
+    for (uint64_t i = 1; i <= ANSWERS; i++) {
+        scene_ask(fd, i, "L");
+    }
+    scene_pump(&scene);
+    while (left > 0) {
+        ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+        check_fatal(got > 0); /* at once: there always is more */
+        left -= (size_t)got < left ? (size_t)got : left;
+        scene_pump(&scene);
+    }
+    check_int(scene.n_handled, ANSWERS);
+    check_str(scene.notice, "");
+    close(fd);
+    scene_close(&scene);
+}
+
+/* Asks for an answer that is put off, with a trace state of @size bytes that has to be kept for it. */
+static void ask_with_state(int fd, size_t size)
+{
+    static const uint8_t fields[] = {0x08, 1, 0x18, 0x81, 0xE0, 0x03, 0x22, 1, 'd', 0x28, 7, 0x4A};
+    static char state[1 << 18];
+    uint32_t body = (uint32_t)(sizeof(fields) + 3 + size);
+    uint8_t head[5] = {1, (uint8_t)body, (uint8_t)(body >> 8), (uint8_t)(body >> 16), 0};
+    uint8_t length[3] = {(uint8_t)(size | 0x80), (uint8_t)(size >> 7 | 0x80), (uint8_t)(size >> 14)};
+
+    memset(state, 's', sizeof(state));
+    scene_send(fd, head, sizeof(head));
+    scene_send(fd, fields, sizeof(fields));
+    scene_send(fd, length, sizeof(length));
+    for (size_t at = 0; at < size; at += 1 << 16) {
+        scene_send(fd, state, size - at < 1 << 16 ? size - at : 1 << 16);
+        scene_pump(&scene);
+    }
+}
+
+/* Reads all that comes now. */
+static size_t drain(int fd)
+{
+    static char bytes[65536];
+    size_t sum = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        sum += (size_t)n;
+        scene_pump(&scene);
+    }
+    return sum;
+}
+
+/* What is kept for answers that are put off counts like everything else. */
+static void test_memory_of_put_off_answers(void)
+{
+    int small, large, n = 0;
+
+    scene_init(&scene);
+    scene.config.max_memory_bytes = 1 << 20;
+    scene_open(&scene);
+    small = scene_dial(&scene);
+    scene_ask(small, 1, "d");
+    large = scene_dial(&scene);
+    while (n < 8 && !scene_is_closed(&scene, large)) {
+        ask_with_state(large, 150000);
+        n++;
+    }
+    check(n > 2);
+    check(scene_is_closed(&scene, large));
+    check(strstr(scene.notice, "hold too much") != NULL);
+    check_int(rpb_backend_respond_later(scene.laters[0], "well", 4), 0);
+    check(scene_answers(small, 1, "well"));
+    for (size_t i = 1; i < scene.n_laters; i++) {
+        check_int(rpb_backend_respond_later(scene.laters[i], "", 0), -EPIPE);
+    }
+    for (int i = 0; i < 30; i++) { /* what was answered counts no more */
+        scene.n_laters = 0;
+        ask_with_state(small, 150000);
+        check_fatal(scene.n_laters == 1);
+        check_int(rpb_backend_respond_later(scene.laters[0], "", 0), 0);
+        check(drain(small) > 150000);
+    }
+    close(small);
+    close(large);
+    scene_close(&scene);
+}
+
 /* From here on the next descriptor cannot be had. Returns the limit to go back to. */
 static struct rlimit spend_descriptors(void)
 {
@@ -384,8 +479,11 @@ static void test_frame_limit(void)
 CHECK_PROGRAM("lib/backend-bounds", {"a full house still proves itself", test_full_house},
               {"a client that sends nothing", test_silent_client},
               {"a client that reads nothing is not read from", test_reader_that_does_not_read},
-              {"and is dropped in the end", test_stall}, {"memory of all connections", test_memory},
-              {"memory of another connection", test_memory_of_another}, {"no descriptors", test_no_descriptors},
-              {"a client that is gone", test_gone}, {"more answers than may wait", test_answers_beyond_measure},
+              {"and is dropped in the end", test_stall},
+              {"a client that lags behind is served on", test_reader_that_lags},
+              {"memory of answers that are put off", test_memory_of_put_off_answers},
+              {"memory of all connections", test_memory}, {"memory of another connection", test_memory_of_another},
+              {"no descriptors", test_no_descriptors}, {"a client that is gone", test_gone},
+              {"more answers than may wait", test_answers_beyond_measure},
               {"an answer that is too long", test_too_long_an_answer}, {"the environment", test_environment},
               {"frames that are longer than configured", test_frame_limit})
