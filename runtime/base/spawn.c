@@ -21,12 +21,19 @@ enum {
     NUMBERS_END = 64, /* numbers of the recipe are below this */
 };
 
+/* Signals with another action than the default one, looked up once: setting all of them costs a tenth of a fork. */
+static struct {
+    bool are_known;
+    size_t n;
+    int signos[NSIG];
+} altered;
+
 /* A recipe made ready for the child: nothing is left to be computed there. */
 struct child {
     const struct sys_spawn *spawn;
     struct sys_spawn_fd fds[SYS_SPAWN_FDS_MAX + 1];
     size_t n_fds;
-    int exec_pipe;
+    int exec_pipe, null_fd;
     pid_t parent;
 };
 
@@ -49,23 +56,19 @@ static int reset_signals(void)
     const struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    for (int signo = 1; signo < NSIG; signo++) {
-        (void)sys_sigaction(signo, &standard, NULL); /* SIGKILL, SIGSTOP and the library's own two refuse */
+    for (size_t i = 0; i < altered.n; i++) {
+        (void)sys_sigaction(altered.signos[i], &standard, NULL);
     }
     sigemptyset(&none);
     return sys_sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int arrange_standard_fds(void)
+static int arrange_standard_fds(int null_fd)
 {
-    int fd, r = 0;
+    int r = 0;
 
-    fd = sys_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
-    if (fd < 0) {
-        return fd;
-    }
     for (int number = STDIN_FILENO; number <= STDERR_FILENO && r >= 0; number++) {
-        r = fd == number ? sys_fcntl(fd, F_SETFD, 0) : sys_dup2(fd, number);
+        r = null_fd == number ? sys_fcntl(null_fd, F_SETFD, 0) : sys_dup2(null_fd, number);
     }
     return r < 0 ? r : 0;
 }
@@ -87,7 +90,7 @@ static int arrange_fds(struct child *child)
             return child->fds[i].fd;
         }
     }
-    r = arrange_standard_fds();
+    r = arrange_standard_fds(child->null_fd);
     if (r < 0) {
         return r;
     }
@@ -160,11 +163,27 @@ static void __attribute__((noreturn)) run_child(struct child *child)
 
 /* In the parent again. */
 
+void sys_spawn_learn_signals(void)
+{
+    struct sigaction action;
+
+    altered.n = 0;
+    for (int signo = 1; signo < NSIG; signo++) { /* the library's own two refuse */
+        if (sys_sigaction(signo, NULL, &action) >= 0 && action.sa_handler != SIG_DFL) {
+            altered.signos[altered.n++] = signo;
+        }
+    }
+    altered.are_known = true;
+}
+
 static int prepare(struct child *child, const struct sys_spawn *spawn)
 {
-    *child = (struct child){.spawn = spawn, .exec_pipe = -1, .parent = sys_getpid()};
+    *child = (struct child){.spawn = spawn, .exec_pipe = -1, .null_fd = -1, .parent = sys_getpid()};
     if (spawn->n_fds > SYS_SPAWN_FDS_MAX) {
         return error_origin(-EINVAL);
+    }
+    if (!altered.are_known) {
+        sys_spawn_learn_signals();
     }
     if (spawn->listener_fd >= 0) {
         child->fds[child->n_fds++] = (struct sys_spawn_fd){.fd = spawn->listener_fd, .number = SYS_SPAWN_LISTENER};
@@ -187,7 +206,7 @@ static int prepare(struct child *child, const struct sys_spawn *spawn)
 
 int sys_spawn(const struct sys_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, int *ret_exec_pipe)
 {
-    _cleanup_close_ int read_end = -1, write_end = -1;
+    _cleanup_close_ int read_end = -1, write_end = -1, null_fd = -1;
     struct child child;
     int fds[2], pidfd = -1, r;
     pid_t pid;
@@ -203,6 +222,10 @@ int sys_spawn(const struct sys_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, int
     read_end = fds[0];
     write_end = fds[1];
     child.exec_pipe = write_end;
+    child.null_fd = null_fd = sys_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
+    if (null_fd < 0) {
+        return error_origin(null_fd);
+    }
     pid = sys_fork_pidfd(&pidfd);
     if (pid < 0) {
         return error_origin(pid);

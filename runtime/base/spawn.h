@@ -35,12 +35,19 @@ struct sys_spawn {
 /*
  * Starts a child from the calling thread (spec 03 §3.2): standard input, output and error are /dev/null; the
  * descriptors of the recipe have their numbers, every other one is gone after exec; no signal is blocked, all have
- * their default action. Does not wait for the exec: *@ret_exec_pipe (non-blocking, CLOEXEC) reads end of file once it
- * is through, or a 4-byte errno in host order when it, or what leads to it, failed; the child then exits with 127.
+ * their default action (see sys_spawn_learn_signals()). Does not wait for the exec: *@ret_exec_pipe (non-blocking,
+ * CLOEXEC) reads end of file once it is through, or a 4-byte errno in host order when it, or what leads to it, failed;
+ * the child then exits with 127.
  * *@ret_pidfd names the child, which nobody else may reap. All three are the caller's. 0, or a negative errno: no child
  * is left then.
  */
 int sys_spawn(const struct sys_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, int *ret_exec_pipe);
+
+/*
+ * Looks which signals this process ignores or handles: those are reset in each child. The first sys_spawn() does it by
+ * itself; whoever changes the action of a signal later and goes on to spawn says so by this.
+ */
+void sys_spawn_learn_signals(void);
 
 /*
  * Reads an exec pipe. 0 and *@ret_errno: 0 the exec is through, else the positive errno with which it failed.

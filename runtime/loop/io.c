@@ -258,7 +258,9 @@ uint32_t loop_io_prepare(struct loop *loop, struct pollfd *polls, struct loop_wa
         if (io->is_muted && !(wanted & (LOOP_READ | LOOP_WRITE))) {
             continue;
         }
-        io->is_muted = false;
+        if (io->is_muted) { /* nothing is written that stays: beside a fresh child each write copies a page */
+            io->is_muted = false;
+        }
         polls[n] = (struct pollfd){
             .fd = io->fd,
             .events = (short)((wanted & LOOP_READ ? POLLIN : 0) | (wanted & LOOP_WRITE ? POLLOUT : 0)),

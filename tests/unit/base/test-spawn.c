@@ -146,6 +146,7 @@ static void test_recipe(void)
     check_int(sys_sigprocmask(SIG_BLOCK, &blocked, &before), 0);
     check_int(sys_sigaction(SIGPIPE, &ignore, NULL), 0);
     check_int(sys_sigaction(SIGINT, &ignore, NULL), 0);
+    sys_spawn_learn_signals();
 
     check_int(sys_spawn(&spawn, &pid, &pidfd, &exec_pipe), 0);
     check_int(sys_fcntl(pidfd, F_GETFD, 0), FD_CLOEXEC);
@@ -183,6 +184,7 @@ static void test_recipe(void)
     sys_sigprocmask(SIG_SETMASK, &before, NULL);
     sys_sigaction(SIGPIPE, &standard, NULL);
     sys_sigaction(SIGINT, &standard, NULL);
+    sys_spawn_learn_signals();
     close_fd(stray_fd), close_fd(listener_fd), close_fd(report_fds[0]), close_fd(pair_fds[0]), close_fd(pair_fds[1]);
     close_fd(pidfd), close_fd(exec_pipe);
 }
