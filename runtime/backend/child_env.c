@@ -3,8 +3,8 @@
 /*
  * A backend starts in the environment of a fresh login, not in the broker's: what happened to be set where the broker
  * was started must not decide how a service runs. The baseline is made once, because looking a user up may block; each
- * launch adds its own variables, which replace the baseline's. Values from a client (the trace context) enter only in
- * their proper shape. Values are never logged.
+ * launch adds its own variables, which are never in the baseline. Values from a client (the trace context) enter only
+ * in their proper shape. Values are never logged.
  */
 
 #include "backend/launcher.h"
@@ -20,7 +20,6 @@
 #include "wire/text.h"
 
 enum {
-    VARIABLES_MAX = 12, /* that a launch adds, and the end */
     PASSWD_TEXT_MIN = 1024,
     PASSWD_TEXT_MAX = 1024 * 1024,
 };
@@ -70,6 +69,16 @@ static int copy(char **variables, size_t *n, const char *variable)
     return 0;
 }
 
+/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch, and
+ * what a service manager tells this process is not for its children. */
+static bool is_ours(const char *variable)
+{
+    return strncmp(variable, "RUNNING_PROCESS_BROKER_V1_", 26) == 0 ||
+           strncmp(variable, "RUNNING_PROCESS_BROKER_LISTENER_FD=", 35) == 0 ||
+           strncmp(variable, "RUNNING_PROCESS_IS_DAEMON=", 26) == 0 || strncmp(variable, "NOTIFY_SOCKET=", 14) == 0 ||
+           strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "WATCHDOG_", 9) == 0;
+}
+
 static int add_login(struct child_baseline *baseline, const char *name, const char *home, const char *shell)
 {
     int r;
@@ -109,7 +118,7 @@ int child_baseline_make(struct child_baseline *baseline, const char *name, const
         r = add_login(baseline, name, home, shell);
     }
     for (size_t i = 0; r == 0 && i < n_from; i++) {
-        if (!has_login || passes(from[i])) {
+        if ((!has_login || passes(from[i])) && !is_ours(from[i])) {
             r = copy(baseline->variables, &baseline->n, from[i]);
         }
     }
@@ -150,12 +159,26 @@ int child_baseline_init(struct child_baseline *baseline)
 
 void child_baseline_deinit(struct child_baseline *baseline)
 {
-    child_env_free(baseline->variables);
+    for (size_t i = 0; i < baseline->n; i++) {
+        free(baseline->variables[i]);
+    }
+    free(baseline->variables);
     *baseline = (struct child_baseline){0};
 }
 
-static int add_explicit(char **variables, size_t *n, const struct child_facts *facts)
+/* Writes NAME=value at @text and returns where the next one begins. */
+static char *put(char *text, const char *name, struct slice value)
 {
+    text = stpcpy(text, name);
+    *text++ = '=';
+    memcpy(text, value.data, value.size);
+    text[value.size] = '\0';
+    return text + value.size + 1;
+}
+
+int child_env_make(const struct child_baseline *baseline, const struct child_facts *facts, char ***ret)
+{
+    char number[16];
     const struct {
         const char *name;
         struct slice value;
@@ -169,63 +192,30 @@ static int add_explicit(char **variables, size_t *n, const struct child_facts *f
         {"RUNNING_PROCESS_BROKER_V1_TRACEPARENT", facts->traceparent, text_is_traceparent(facts->traceparent)},
         {"RUNNING_PROCESS_BROKER_V1_TRACESTATE", facts->tracestate, text_is_tracestate(facts->tracestate)},
         {"RUNNING_PROCESS_IS_DAEMON", SLICE("1"), true},
+        {"RUNNING_PROCESS_BROKER_LISTENER_FD",
+         {number, (size_t)snprintf(number, sizeof(number), "%d", facts->listener_fd)},
+         facts->listener_fd >= 0},
     };
-    char number[16];
-    int r = 0;
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    size_t n = baseline->n, size = (n + ROWS + 1) * sizeof(char *);
+    char **variables, *text;
 
-    for (size_t i = 0; r == 0 && i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].is_there) {
-            r = add(variables, n, rows[i].name, rows[i].value.data, rows[i].value.size);
-        }
+    for (size_t i = 0; i < ROWS; i++) {
+        size += strlen(rows[i].name) + rows[i].value.size + 2;
     }
-    if (r == 0 && facts->listener_fd >= 0) {
-        snprintf(number, sizeof(number), "%d", facts->listener_fd);
-        r = add_text(variables, n, "RUNNING_PROCESS_BROKER_LISTENER_FD", number);
-    }
-    return r;
-}
-
-/* The broker's own variables never pass by way of the baseline: a nested broker would hand down its own launch, and
- * what a service manager tells this process is not for its children. */
-static bool is_ours(const char *variable)
-{
-    return strncmp(variable, "RUNNING_PROCESS_BROKER_V1_", 26) == 0 ||
-           strncmp(variable, "RUNNING_PROCESS_BROKER_LISTENER_FD=", 35) == 0 ||
-           strncmp(variable, "RUNNING_PROCESS_IS_DAEMON=", 26) == 0 || strncmp(variable, "NOTIFY_SOCKET=", 14) == 0 ||
-           strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "WATCHDOG_", 9) == 0;
-}
-
-int child_env_make(const struct child_baseline *baseline, const struct child_facts *facts, char ***ret)
-{
-    _cleanup_(child_env_freep) char **variables = calloc(baseline->n + VARIABLES_MAX, sizeof(char *));
-    size_t n = 0;
-    int r;
-
+    variables = malloc(size);
     if (!variables) {
         return error_origin(-ENOMEM);
     }
-    for (size_t i = 0; i < baseline->n; i++) {
-        if (is_ours(baseline->variables[i])) {
-            continue;
-        }
-        r = copy(variables, &n, baseline->variables[i]);
-        if (r < 0) {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
-            return error_trace(r);
+    memcpy(variables, baseline->variables, n * sizeof(char *));
+    text = (char *)(variables + n + ROWS + 1);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].is_there) {
+            variables[n++] = text;
+            text = put(text, rows[i].name, rows[i].value);
         }
     }
-    r = add_explicit(variables, &n, facts);
-    if (r < 0) {
-        return error_trace(r);
-    }
-    *ret = TAKE_PTR(variables);
+    variables[n] = NULL;
+    *ret = variables;
     return 0;
-}
-
-void child_env_free(char **env)
-{
-    for (size_t i = 0; env && env[i]; i++) {
-        free(env[i]);
-    }
-    free(env);
 }

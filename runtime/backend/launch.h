@@ -54,10 +54,11 @@ struct launch {
     int pidfd;
     int exec_pipe;
     int exec_error;
+    char **env; /* of the child; kept, since freeing it beside a child that is on its way copies pages */
     uint32_t exec_tries;
     uint32_t attempt; /* of probing */
     bool is_child_reaped;
-    uint64_t start_ticks;
+    uint64_t start_ticks; /* 0: not known yet */
     struct loop_io exec_io, child_io;
 
     struct prober prober;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the launch machine has ready before the fork: the endpoint's path, the file that will be run, the socket. The
- * file is looked at on the worker, in a job with memory of its own: a launch that ends takes the job back or leaves it
- * to free itself. A socket is unlinked only if it is one that we bound, one that our own child was seen to listen on,
- * or one that nobody listens on any more.
+ * What the launch machine has ready before the fork: the endpoint's path, the file that will be run, the socket. A file
+ * that is known and on a local path is recognized at once. Any other is looked at on the worker, in a job with memory
+ * of its own: a launch that ends takes the job back or leaves it to free itself. A socket is unlinked only if it is one
+ * that we bound, one that our own child was seen to listen on, or one that nobody listens on any more.
  */
 
 #include "backend/launch.h"
@@ -51,17 +51,17 @@ static void resolve_work(void *owner)
         launcher_resolve(resolve->binary_path, resolve->root_path, &resolve->known, &resolve->binary, resolve->text);
 }
 
-/* Takes over what the worker found. */
-static enum launch_event resolve_take(struct launch *launch, struct launch_resolve *resolve)
+/* Takes over what was found: @result and the other things that launcher_resolve() gave. */
+static enum launch_event take(struct launch *launch, int result, struct launch_binary *binary, const char *text)
 {
     struct backends *backends = launch->backends;
 
-    if (resolve->result < 0) {
-        launch_set_failure(launch, "%s", resolve->text);
+    if (result < 0) {
+        launch_set_failure(launch, "%s", text);
         return LAUNCH_EVENT_UNRESOLVABLE;
     }
-    launch->binary = resolve->binary;
-    resolve->binary = (struct launch_binary){.fd = -1};
+    launch->binary = *binary;
+    *binary = (struct launch_binary){.fd = -1};
     exe_hash_put(&backends->hashes, &launch->binary.identity, launch->binary.hash);
     if (!launch->key.is_hashed || memcmp(launch->key.exe_hash, launch->binary.hash, 32) != 0) {
         launch_set_failure(launch, "backend binary %.255s was replaced while it was being launched",
@@ -82,7 +82,7 @@ static void resolve_done(void *owner, bool given_up)
     if (given_up) { /* the memory belongs to the stuck work from here on */
         launch_set_failure(launch, "reading the backend binary took longer than %d s", EXE_HASH_LIMIT_S);
     } else {
-        event = resolve_take(launch, resolve);
+        event = take(launch, resolve->result, &resolve->binary, resolve->text);
         resolve_free(resolve);
     }
     fsm_finish(ticket, event);
@@ -117,8 +117,35 @@ static int resolve_begin(struct launch *launch)
     return 0;
 }
 
+/*
+ * Whether the loop may look for itself: the path was seen to be on a local file system, and the way to the root is the
+ * beginning of the way to the binary, so it leads through nothing else.
+ */
+static bool is_local(struct launch *launch)
+{
+    dev_t dev;
+
+    return launch->known.is_known && *launch->root_path && launcher_is_under(launch->binary_path, launch->root_path) &&
+           local_paths_find(&launch->backends->hashes.local_paths, launch->binary_path, &dev);
+}
+
+/* 0: the worker has to look. */
+static enum launch_event recognize(struct launch *launch)
+{
+    struct launch_binary binary = {.fd = -1};
+    char text[LAUNCHER_TEXT_MAX];
+    int r;
+
+    if (!is_local(launch)) {
+        return 0;
+    }
+    r = launcher_recognize(launch->binary_path, launch->root_path, &launch->known, &binary, text);
+    return r == LAUNCHER_E_UNKNOWN ? 0 : take(launch, r, &binary, text);
+}
+
 enum launch_event launch_resolve_binary(struct launch *launch)
 {
+    enum launch_event event;
     char text[128];
     int r;
 
@@ -126,6 +153,10 @@ enum launch_event launch_resolve_binary(struct launch *launch)
     if (r != 0) {
         launch_set_failure(launch, "%s", allocator_error(r));
         return LAUNCH_EVENT_UNRESOLVABLE;
+    }
+    event = recognize(launch);
+    if (event) {
+        return event;
     }
     r = resolve_begin(launch);
     if (r < 0) {

@@ -89,7 +89,7 @@ static void on_exit_seen(void *owner, uint32_t events)
 static int watch_child(struct launch *launch, loop_ready_fn ready)
 {
     loop_io_unlink(&launch->child_io);
-    return loop_io_link(launch->backends->config.loop, &launch->child_io, launch->pidfd, LOOP_NESTED, wants_read, ready,
+    return loop_io_link(launch->backends->config.loop, &launch->child_io, launch->pidfd, LOOP_YOUNG, wants_read, ready,
                         launch);
 }
 
@@ -115,7 +115,7 @@ static void on_exec(void *owner, uint32_t events)
     }
 }
 
-static int make_env(struct launch *launch, char ***ret_env)
+static int make_env(struct launch *launch)
 {
     struct child_facts facts = {
         .service = launch->key.service,
@@ -127,13 +127,12 @@ static int make_env(struct launch *launch, char ***ret_env)
         .listener_fd = launch->listener_fd >= 0 ? SYS_SPAWN_LISTENER : -1,
     };
 
-    return child_env_make(&launch->backends->baseline, &facts, ret_env);
+    return launch->env ? 0 : child_env_make(&launch->backends->baseline, &facts, &launch->env);
 }
 
 static int spawn(struct launch *launch)
 {
     const struct backends_config *config = &launch->backends->config;
-    _cleanup_(child_env_freep) char **env = NULL;
     char *argv[] = {launch->binary.path, NULL};
     struct sys_spawn recipe = {
         .path = launch->binary.path,
@@ -145,14 +144,18 @@ static int spawn(struct launch *launch)
         .data = config->child_data.rlim_max > 0 ? &config->child_data : NULL,
         .cwd = "/",
     };
+    nsec_t before_nsec;
     int r;
 
-    r = make_env(launch, &env);
+    r = make_env(launch);
     if (r < 0) {
         return error_trace(r);
     }
-    recipe.envp = env;
-    return sys_spawn(&recipe, &launch->pid, &launch->pidfd, &launch->exec_pipe);
+    recipe.envp = launch->env;
+    before_nsec = clock_boottime();
+    r = sys_spawn(&recipe, &launch->pid, &launch->pidfd, &launch->exec_pipe);
+    launch->start_ticks = process_ticks_between(before_nsec, clock_boottime());
+    return error_trace(r);
 }
 
 enum launch_event launch_fork_child(struct launch *launch)

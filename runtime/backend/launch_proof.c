@@ -60,7 +60,7 @@ enum launch_event launch_verify_child(struct launch *launch)
     if (r == 0) {
         return unverified(launch, "the backend's executable is not the file that was hashed", 0);
     }
-    if (r > 0) {
+    if (r > 0 && launch->start_ticks == 0) {
         r = process_start_ticks(launch->pid, &launch->start_ticks);
     }
     if (r == -ENOENT || r == -ESRCH || process_is_running(launch->pidfd) == 0) {

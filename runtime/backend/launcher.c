@@ -3,7 +3,8 @@
 /*
  * Which file will be run, and the socket that waits for it. The file is opened first and judged, hashed and later
  * compared with the running process through that descriptor, so exchanging the path in between changes nothing but that
- * the launch fails. Resolving blocks and belongs to the worker. Whether to launch at all is decided elsewhere.
+ * the launch fails. Resolving may block for as long as it likes and belongs to the worker; recognizing reads no file
+ * and may be done on the loop where the path is local. Whether to launch at all is decided elsewhere.
  */
 
 #include "backend/launcher.h"
@@ -135,33 +136,28 @@ static int judge_binary(int fd, const char *path, struct exe_identity *ret_ident
     return 0;
 }
 
-static int hash_binary(int fd, const char *path, const struct launch_known *known, struct launch_binary *binary,
-                       char *ret_text)
+static int hash_binary(struct launch_binary *binary, char *ret_text)
 {
     struct exe_identity after;
     int r;
 
-    if (known->is_known && exe_identity_equal(&known->identity, &binary->identity)) {
-        memcpy(binary->hash, known->hash, sizeof(binary->hash));
-        return 0;
-    }
     exe_identity_await_rest(&binary->identity);
-    r = blake3_sum_fd(fd, binary->hash);
+    r = blake3_sum_fd(binary->fd, binary->hash);
     if (r < 0) {
-        return refuse_errno(r, ret_text, "failed to hash executable:", path);
+        return refuse_errno(r, ret_text, "failed to hash executable:", binary->path);
     }
-    r = judge_binary(fd, path, &after, ret_text);
+    r = judge_binary(binary->fd, binary->path, &after, ret_text);
     if (r < 0) {
         return r;
     }
     if (!exe_identity_equal(&after, &binary->identity)) {
-        return refuse(-EAGAIN, ret_text, "failed to hash executable: %.255s changed while it was read", path);
+        return refuse(-EAGAIN, ret_text, "failed to hash executable: %.255s changed while it was read", binary->path);
     }
     return 0;
 }
 
-int launcher_resolve(const char *binary_path, const char *root_path, const struct launch_known *known,
-                     struct launch_binary *ret, char ret_text[LAUNCHER_TEXT_MAX])
+/* Everything but the hash. */
+static int look(const char *binary_path, const char *root_path, struct launch_binary *ret, char *ret_text)
 {
     _cleanup_(launch_binary_deinit) struct launch_binary binary = {.fd = -1};
     _cleanup_free_ char *path = NULL, *root = NULL;
@@ -192,9 +188,6 @@ int launcher_resolve(const char *binary_path, const char *root_path, const struc
         return refuse_errno(binary.fd, ret_text, "backend binary", path);
     }
     r = judge_binary(binary.fd, path, &binary.identity, ret_text);
-    if (r == 0) {
-        r = hash_binary(binary.fd, path, known, &binary, ret_text);
-    }
     if (r < 0) {
         return r;
     }
@@ -202,6 +195,47 @@ int launcher_resolve(const char *binary_path, const char *root_path, const struc
     *ret = binary;
     binary = (struct launch_binary){.fd = -1};
     return 0;
+}
+
+/* True: @known says what the file holds, and that is in @binary now. */
+static bool recall(const struct launch_known *known, struct launch_binary *binary)
+{
+    if (!known->is_known || !exe_identity_equal(&known->identity, &binary->identity)) {
+        return false;
+    }
+    memcpy(binary->hash, known->hash, sizeof(binary->hash));
+    return true;
+}
+
+int launcher_recognize(const char *binary_path, const char *root_path, const struct launch_known *known,
+                       struct launch_binary *ret, char ret_text[LAUNCHER_TEXT_MAX])
+{
+    int r;
+
+    r = look(binary_path, root_path, ret, ret_text);
+    if (r < 0) {
+        return r;
+    }
+    if (!recall(known, ret)) {
+        launch_binary_deinit(ret);
+        return LAUNCHER_E_UNKNOWN;
+    }
+    return 0;
+}
+
+int launcher_resolve(const char *binary_path, const char *root_path, const struct launch_known *known,
+                     struct launch_binary *ret, char ret_text[LAUNCHER_TEXT_MAX])
+{
+    int r;
+
+    r = look(binary_path, root_path, ret, ret_text);
+    if (r == 0 && !recall(known, ret)) {
+        r = hash_binary(ret, ret_text);
+        if (r < 0) {
+            launch_binary_deinit(ret);
+        }
+    }
+    return r;
 }
 
 void launch_binary_deinit(struct launch_binary *binary)

@@ -18,7 +18,7 @@
 
 enum { LAUNCHER_TEXT_MAX = 448 }; /* a detail, so that it fits behind `backend spawn failed: ` */
 
-/* ---------------------------------------------------------------------------------------------- which file (worker) */
+/* ------------------------------------------------------------------------------------------------------- which file */
 
 /* The file that will be run, held open. */
 struct launch_binary {
@@ -42,6 +42,15 @@ struct launch_known {
  */
 int launcher_resolve(const char *binary_path, const char *root_path, const struct launch_known *known,
                      struct launch_binary *ret, char ret_text[LAUNCHER_TEXT_MAX]);
+
+enum { LAUNCHER_E_UNKNOWN = 1 };
+
+/*
+ * The same without reading the file: for the loop, where both paths are local. LAUNCHER_E_UNKNOWN, with nothing held:
+ * it is not the file that @known names.
+ */
+int launcher_recognize(const char *binary_path, const char *root_path, const struct launch_known *known,
+                       struct launch_binary *ret, char ret_text[LAUNCHER_TEXT_MAX]);
 void launch_binary_deinit(struct launch_binary *binary);
 
 /* True when @path is @root or lies below it, compared by component. Both canonical. */
@@ -74,13 +83,8 @@ struct child_facts {
     int listener_fd;                      /* number in the child; -1: none */
 };
 
-/* 0 and *@ret (freed by child_env_free()), or -ENOMEM. Explicit variables replace those of the baseline. */
+/* 0 and *@ret, one block that free() takes and that borrows the strings of the baseline; or -ENOMEM. */
 int child_env_make(const struct child_baseline *baseline, const struct child_facts *facts, char ***ret);
-void child_env_free(char **env);
-static inline void child_env_freep(char ***env)
-{
-    child_env_free(*env);
-}
 
 /* ----------------------------------------------------------------------------------------------------- the socket */
 

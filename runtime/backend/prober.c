@@ -325,7 +325,7 @@ static enum prober_outcome dial(struct prober *prober)
         return not_ready(prober, "the endpoint cannot be dialled");
     }
     buffer_clear(&prober->answer);
-    r = loop_io_link(prober->loop, &prober->io, prober->fd, LOOP_NESTED, wants, on_ready, prober);
+    r = loop_io_link(prober->loop, &prober->io, prober->fd, LOOP_YOUNG, wants, on_ready, prober);
     if (r < 0) {
         prober->fd = close_fd(prober->fd);
         return not_ready(prober, "out of descriptors or memory");
@@ -439,7 +439,8 @@ void prober_init(struct prober *prober, struct loop *loop, const char *path, con
         prober->bound = prober->looked = *bound;
     }
     buffer_init(&prober->answer, FRAME_HEADER_SIZE + PROBER_ANSWER_MAX);
-    arena_init(&prober->arena, NULL, 0, message_budget(MESSAGE_FRAME, PROBER_ANSWER_MAX) * 2);
+    arena_init(&prober->arena, prober->room, sizeof(prober->room),
+               message_budget(MESSAGE_FRAME, PROBER_ANSWER_MAX) * 2);
     loop_timer_init(&prober->deadline, loop, on_deadline, prober);
     loop_timer_init(&prober->retry, loop, on_retry, prober);
     loop_timer_init(&prober->watch, loop, on_watch, prober);

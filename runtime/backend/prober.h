@@ -60,6 +60,7 @@ struct prober {
     uint8_t nonce[PROBE_NONCE_SIZE];
     struct buffer answer;
     struct arena arena;
+    uint8_t room[1024]; /* its first block, enough for an ordinary answer */
     nsec_t watch_since_nsec;
     struct loop_io io;
     struct loop_timer deadline, retry, watch;

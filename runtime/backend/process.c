@@ -17,9 +17,11 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/sys.h"
+
+/* Of the ticks in which /proc counts, whatever the kernel's own timer does: USER_HZ. */
+#define NSEC_PER_TICK (10 * NSEC_PER_MSEC)
 
 /* Reads a small file of /proc whole; always terminated. */
 static int read_text(const char *path, char *buffer, size_t size)
@@ -123,6 +125,13 @@ int process_start_ticks(pid_t pid, uint64_t *ret)
     }
     *ret = strtoull(p + 1, NULL, 10);
     return 0;
+}
+
+uint64_t process_ticks_between(nsec_t before_nsec, nsec_t after_nsec)
+{
+    uint64_t ticks = before_nsec / NSEC_PER_TICK;
+
+    return ticks == after_nsec / NSEC_PER_TICK ? ticks : 0;
 }
 
 int process_owner(pid_t pid, uid_t *ret)

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
+
 enum { BOOT_ID_SIZE = 64 };
 
 /* The trimmed boot id of this machine. 0 or a negative errno; then *@ret is a text that equals no other's. */
@@ -22,8 +24,14 @@ int process_exe_path(pid_t pid, char **ret);
 /* Device and inode of the running executable itself. */
 int process_exe_file(pid_t pid, dev_t *ret_dev, ino_t *ret_ino);
 
-/* Start time in clock ticks since boot: field 22 of /proc/<pid>/stat. */
+/* Start time in clock ticks since boot: field 22 of /proc/<pid>/stat. 0 or a negative errno. */
 int process_start_ticks(pid_t pid, uint64_t *ret);
+
+/*
+ * The same of a process that was born between two readings of CLOCK_BOOTTIME, without a look into /proc; 0 when the
+ * tick changed meanwhile, so that the readings do not tell.
+ */
+uint64_t process_ticks_between(nsec_t before_nsec, nsec_t after_nsec);
 
 /* Who owns /proc/<pid>. */
 int process_owner(pid_t pid, uid_t *ret);

@@ -156,6 +156,17 @@ void scene_end(struct scene *scene, struct definition *definition)
     scene_deinit(scene);
 }
 
+struct definition *scene_install_behind_link(struct scene *scene, const char *name, const char *conf)
+{
+    char path[600], link[600];
+
+    definition_unref(scene_install(scene, name, conf));
+    snprintf(path, sizeof(path), "%s/%s", scene->bin_dir, name);
+    snprintf(link, sizeof(link), "%s/link", scene->dir);
+    check_int(symlink(scene->bin_dir, link), 0);
+    return scene_define(name, path, link);
+}
+
 void scene_touch(struct scene *scene, const char *name, char ret_path[256])
 {
     snprintf(ret_path, 256, "%s/%s", scene->dir, name);

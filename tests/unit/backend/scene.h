@@ -42,6 +42,9 @@ void scene_deinit(struct scene *scene);
 /* Puts test-backend at <bin_dir>/@name with @conf beside it; returns a definition of service @name for it. */
 struct definition *scene_install(struct scene *scene, const char *name, const char *conf);
 
+/* The same with a root that is written as a link, which is no part of the program's own path. */
+struct definition *scene_install_behind_link(struct scene *scene, const char *name, const char *conf);
+
 /* A definition of service @name for the file @binary below @root. */
 struct definition *scene_define(const char *name, const char *binary, const char *root);
 

@@ -262,7 +262,7 @@ static void test_cancel_in_every_state(void)
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         scene_init(&scene);
         scene_start(&scene);
-        definition = scene_install(&scene, "svc", "mode=never\nlinger=1\n");
+        definition = scene_install_behind_link(&scene, "svc", "mode=never\nlinger=1\n");
         snprintf(path, sizeof(path), "%s/svc", scene.bin_dir);
         fd = states[i] == LAUNCH_STATE_EXEC_WAITING ? open(path, O_WRONLY | O_CLOEXEC) : -1;
         until.state = states[i];

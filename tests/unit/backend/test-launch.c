@@ -227,6 +227,78 @@ static void test_found_under_the_lock(void)
 
 /* -------------------------------------------------------------------------------------------------- builds, files */
 
+/* Asks for another version of what is up already; the state that its launch comes to before the loop turns. */
+static enum launch_state ask_at_once(struct scene *scene, const struct definition *definition, struct asked *asked)
+{
+    scene_ask(scene, definition, "2.0.0", asked);
+    fsm_world_run(&scene->world);
+    check_fatal(!LIST_EMPTY(&scene->backends.launches));
+    return launch_state(LIST_FIRST(&scene->backends.launches));
+}
+
+static void test_known_file_needs_no_worker(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    definition = scene_begin(&scene, "");
+    scene_up(&scene, definition, &asked);
+    check_int(ask_at_once(&scene, definition, &asked), LAUNCH_STATE_FORKING);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    scene_end(&scene, definition);
+}
+
+/* The way to the root leads over a link, which may lead anywhere: that is for the worker to find out. */
+static void test_root_elsewhere_needs_the_worker(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install_behind_link(&scene, "svc", "");
+    scene_up(&scene, definition, &asked);
+    check_int(ask_at_once(&scene, definition, &asked), LAUNCH_STATE_RESOLVING);
+    scene_run_until_answered(&scene, &asked);
+    check(asked.answer.ready);
+    scene_end(&scene, definition);
+}
+
+static void check_start(struct backend *backend, void *userdata)
+{
+    uint64_t ticks = 0;
+
+    check_int(process_start_ticks(backend->pid, &ticks), 0);
+    check_int(backend->start_ticks, ticks);
+    (*(int *)userdata)++;
+}
+
+/* Whether it was read off the clock or out of /proc. */
+static void test_start_time(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char version[16];
+    int n = 0;
+
+    check_int(process_ticks_between(1999999999, 2000000000), 0);
+    check_int(process_ticks_between(2000000000, 2009999999), 200);
+    definition = scene_begin(&scene, "");
+    for (int i = 0; i < 8; i++) {
+        snprintf(version, sizeof(version), "1.0.%d", i);
+        scene_ask(&scene, definition, version, &asked);
+        scene_run_until_answered(&scene, &asked);
+        check(asked.answer.ready);
+    }
+    registry_each(&scene.backends.registry, check_start, &n);
+    check_int(n, 8);
+    scene_end(&scene, definition);
+}
+
 static void test_new_build_is_another_backend(void)
 {
     struct scene scene;
@@ -322,6 +394,9 @@ CHECK_PROGRAM("backend/launch", {"the first question launches, the second finds"
               {"64 waiters, one launch", test_64_waiters_one_launch},
               {"a slow launch delays nobody else", test_slow_launch_delays_nobody},
               {"a backend that is found under the lock", test_found_under_the_lock},
+              {"a known file on a local path needs no worker", test_known_file_needs_no_worker},
+              {"unless the way to its root leads elsewhere", test_root_elsewhere_needs_the_worker},
+              {"the start time is the kernel's", test_start_time},
               {"a new build is another backend", test_new_build_is_another_backend},
               {"an exit unlinks its own socket only", test_exit_removes_only_its_own_socket},
               {"a directory that was cleaned away is made again", test_cleaned_directory_is_made_again},

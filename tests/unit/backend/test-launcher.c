@@ -62,7 +62,14 @@ static void test_resolves(void)
     check_int(launcher_resolve(path, path, &known, &binary, text), 0); /* a root that is the binary itself */
     check_mem(binary.hash, known.hash, 32);
     launch_binary_deinit(&binary);
+    check_int(launcher_recognize(path, dir, &known, &binary, text), 0);
+    check_mem(binary.hash, known.hash, 32);
+    launch_binary_deinit(&binary);
     known.identity.ctime_nsec++;
+    check_int(launcher_recognize(path, dir, &known, &binary, text), LAUNCHER_E_UNKNOWN);
+    check_int(binary.fd, -1);
+    check(binary.path == NULL);
+    check_int(launcher_recognize(path, dir, &nothing_known, &binary, text), LAUNCHER_E_UNKNOWN);
     check_int(launcher_resolve(path, "/", &known, &binary, text), 0);
     check_mem(binary.hash, hash, 32);
     launch_binary_deinit(&binary);
@@ -199,7 +206,7 @@ static void test_environment(void)
     check_str(value_of(env, "RUNNING_PROCESS_BROKER_V1_TRACESTATE"), "a=b");
     check_str(value_of(env, "RUNNING_PROCESS_BROKER_LISTENER_FD"), "3");
     check_str(value_of(env, "RUNNING_PROCESS_IS_DAEMON"), "1");
-    child_env_free(env);
+    free(env);
 
     facts.traceparent = SLICE("00-4BF92F3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     facts.tracestate = SLICE("a=\x01");
@@ -208,7 +215,7 @@ static void test_environment(void)
     check(value_of(env, "RUNNING_PROCESS_BROKER_V1_TRACEPARENT") == NULL);
     check(value_of(env, "RUNNING_PROCESS_BROKER_V1_TRACESTATE") == NULL);
     check(value_of(env, "RUNNING_PROCESS_BROKER_LISTENER_FD") == NULL);
-    child_env_free(env);
+    free(env);
     child_baseline_deinit(&baseline);
     child_baseline_deinit(&baseline);
 }
@@ -225,7 +232,7 @@ static void test_environment_without_a_user(void)
     check_str(value_of(env, "HOME"), "/broker");
     check_str(value_of(env, "XDG_CONFIG_HOME"), "/x");
     check(value_of(env, "RUNNING_PROCESS_BROKER_LISTENER_FD") == NULL); /* not our own, though all else passes */
-    child_env_free(env);
+    free(env);
     child_baseline_deinit(&baseline);
     check_int(child_baseline_init(&baseline), 0);
     check(baseline.n > 0);
