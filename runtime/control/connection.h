@@ -38,7 +38,8 @@ struct connection {
     LIST_ENTRY(connection) link; /* open connections, or the spare ones */
     int fd;
     struct loop_io io;
-    bool is_linked;         /* io is in the loop */
+    bool is_linked; /* io is in the loop */
+    struct loop_deferred first_read;
     struct fsm_ticket work; /* of the unfinished work of this state */
     struct hello_peer peer;
     nsec_t deadline_nsec;

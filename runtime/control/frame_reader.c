@@ -62,6 +62,12 @@ static void ready(void *owner, uint32_t events)
     }
 }
 
+static void read_first(void *owner)
+{
+    frame_reader_ready(owner);
+}
+
+/* Who connects has mostly written already: the first read is tried in this turn, before the loop waits again. */
 enum connection_event connection_read_frame(struct connection *connection)
 {
     const struct control_config *config = &connection->control->config;
@@ -72,6 +78,7 @@ enum connection_event connection_read_frame(struct connection *connection)
         return CONNECTION_EVENT_STARVED;
     }
     connection->is_linked = true;
+    loop_defer(config->loop, &connection->first_read, read_first, connection);
     return 0;
 }
 
@@ -79,6 +86,7 @@ void frame_reader_release(struct connection *connection)
 {
     struct pool *pool = &connection->control->pool;
 
+    loop_defer_cancel(&connection->first_read);
     pool_give(pool, connection->body, connection->body_capacity);
     connection->body = NULL;
     connection->body_capacity = 0;

@@ -60,6 +60,23 @@ static void test_ways(void)
     rig_down(&rig);
 }
 
+/* What is there when a connection is accepted is read and answered in the same turn. */
+static void test_first_read(void)
+{
+    uint8_t bytes[128];
+    size_t size = rig_from_hex(rig_healthz_hex, bytes);
+    int fd;
+
+    rig_up(&rig, NULL, NULL);
+    fd = rig_connect(&rig);
+    check_int(send(fd, bytes, size, 0), size);
+    check_int(loop_turn(&rig.hello.loop, false), 0);
+    check(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+    close(fd);
+    rig_settle(&rig);
+    rig_down(&rig);
+}
+
 /* The peer has gone when its refusal is written: nothing happens. */
 static void test_lost_reply(void)
 {
@@ -360,6 +377,7 @@ static void test_free_with_open(void)
 }
 
 CHECK_PROGRAM("control/connections", {"ways through the machine", test_ways},
+              {"what is there already is answered in the turn of its accept", test_first_read},
               {"a client that is gone when its refusal comes", test_lost_reply},
               {"an admin shutdown is told once", test_shutdown_told},
               {"a reply larger than the socket", test_partial_write}, {"a client that does not read", test_stall},
