@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A launched backend: exec first, then it listens, takes one connection after the other and answers identity probes, or
- * does what its script has instead. It reads what it must know from its environment, as a real one.
+ * A backend behind its exec: it listens, takes one connection after the other and answers identity probes, or does what
+ * its script has instead. It reads what it must know from its environment, as a real one. How it comes to be is told in
+ * launch.c for the simulated kernel, in real_backend.c for the real one.
  */
 
 #include <blake3.h>
@@ -17,7 +18,6 @@
 #include "world.h"
 
 enum {
-    STEP_EXEC,
     STEP_LISTEN,
     STEP_ACCEPT,
     STEP_READ,
@@ -30,8 +30,6 @@ enum { NONCE_SIZE = 32, PROBE_LANE = 0xB232 };
 typedef RunningProcess__Broker__V1__Frame Frame;
 typedef RunningProcess__Broker__V1__DaemonProcess DaemonProcess;
 typedef RunningProcess__Broker__V1__Endpoint Endpoint;
-
-struct world *the_world;
 
 struct sim_backend *backend_at(struct world *world, const char *path)
 {
@@ -62,31 +60,27 @@ static void end(struct sim_backend *backend, int code, int status)
 
 /* ------------------------------------------------------------------------------------------------------- the answer */
 
-static void hash_of(struct sim_inode *inode, uint8_t ret[32])
-{
-    blake3_hasher hasher;
-
-    blake3_hasher_init(&hasher);
-    blake3_hasher_update(&hasher, inode->data, inode->size);
-    blake3_hasher_finalize(&hasher, ret, 32);
-}
-
 static size_t pack_identity(struct sim_backend *backend, uint8_t *ret)
 {
-    static char boot_id[] = "b0071d00-0000-4000-8000-000000000001", algorithm[] = "blake3";
+    static char algorithm[] = "blake3";
     DaemonProcess identity;
     Endpoint endpoint;
+    blake3_hasher hasher;
     uint8_t hash[32];
+    size_t size;
+    const uint8_t *program = k_program(backend->proc, &size);
 
     running_process__broker__v1__daemon_process__init(&identity);
     running_process__broker__v1__endpoint__init(&endpoint);
-    hash_of(backend->proc->exe_inode, hash);
+    blake3_hasher_init(&hasher);
+    blake3_hasher_update(&hasher, program, size);
+    blake3_hasher_finalize(&hasher, hash, sizeof(hash));
     identity.pid = (uint32_t)backend->proc->pid + (backend->script == BACKEND_LIAR);
     identity.exe_path = backend->proc->exe;
     identity.exe_hash_algorithm = algorithm;
     identity.exe_hash.data = hash;
     identity.exe_hash.len = sizeof(hash);
-    identity.boot_id = boot_id;
+    identity.boot_id = sim_copy(k_boot_id());
     identity.started_at_unix_ms = 1;
     endpoint.namespace_id = sim_copy(backend->instance);
     endpoint.path = sim_copy(backend->path);
@@ -159,21 +153,6 @@ static void listen_somehow(struct sim_backend *backend)
     backend->step = STEP_ACCEPT;
 }
 
-static void exec_first(struct sim_backend *backend)
-{
-    int error = backend->script == BACKEND_TEXT_BUSY ? ETXTBSY : backend->script == BACKEND_NO_EXEC ? ENOEXEC : 0;
-
-    if (k_exec(backend->proc, backend->program, error) < 0) {
-        return;
-    }
-    backend->build = backend->world->builds[!strcmp(backend->service, world_services[1])];
-    backend->step = STEP_LISTEN;
-    sim_wake_at(backend->proc->actor, sim.now_nsec + sim_below(backend->script == BACKEND_SLOW ? 5 * SEC : 2 * MSEC));
-    if (backend->script == BACKEND_EXITS) {
-        sim_wake_at(backend->proc->actor, sim.now_nsec + sim_below(100 * MSEC));
-    }
-}
-
 static void accept_one(struct sim_backend *backend)
 {
     backend->fd = k_accept(backend->listener_fd, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -212,7 +191,13 @@ static void read_question(struct sim_backend *backend)
 static void send_answer(struct sim_backend *backend)
 {
     size_t size = backend->n_out - backend->n_sent;
-    long n = k_send(backend->fd, backend->out + backend->n_sent, backend->script == BACKEND_HALTING ? 1 : size);
+    size_t piece = backend->script == BACKEND_HALTING ? 1 : size;
+    bool had_answered = backend->has_answered;
+    long n;
+
+    backend->has_answered = had_answered || piece == size; /* before anybody can have read it */
+    n = k_send(backend->fd, backend->out + backend->n_sent, piece);
+    backend->has_answered = had_answered || n == (long)size;
 
     if (n == -EAGAIN) {
         sim_wait_for(backend->proc->actor, backend->fd, POLLOUT, backend->dies_nsec);
@@ -226,16 +211,15 @@ static void send_answer(struct sim_backend *backend)
     if (backend->n_sent == backend->n_out) {
         backend->n_in = 0;
         backend->step = STEP_READ;
-        backend->has_answered = true;
         if (backend->script == BACKEND_SHORT_LIVED) {
-            backend->dies_nsec = sim.now_nsec + sim_below(20 * MSEC);
+            backend->dies_nsec = sim.now_nsec + draw_below(20 * MSEC);
         }
     } else if (backend->script == BACKEND_HALTING) {
-        sim_wake_at(backend->proc->actor, sim.now_nsec + sim_below(MSEC));
+        sim_wake_at(backend->proc->actor, sim.now_nsec + draw_below(MSEC));
     }
 }
 
-static void step(struct sim_actor *actor)
+void backend_step(struct sim_actor *actor)
 {
     struct sim_backend *backend = actor->data;
 
@@ -245,12 +229,9 @@ static void step(struct sim_actor *actor)
         return;
     }
     switch (backend->step) {
-    case STEP_EXEC:
-        exec_first(backend);
-        break;
     case STEP_LISTEN:
         if (backend->script == BACKEND_EXITS) {
-            end(backend, CLD_EXITED, (int)sim_below(3));
+            end(backend, CLD_EXITED, (int)draw_below(3));
         } else {
             listen_somehow(backend);
         }
@@ -266,54 +247,18 @@ static void step(struct sim_actor *actor)
         break;
     default:
         sim_wait_for(actor, backend->fd, 0, NEVER);
-        if (k_ready(k_file(backend->fd)) & (POLLHUP | POLLERR)) {
+        if (k_ready_at(backend->fd) & (POLLHUP | POLLERR)) {
             hang_up(backend);
         }
     }
 }
 
-void backend_external(struct world *world, int service, const char *path, enum backend_script script)
+void backend_init(struct sim_backend *backend, struct world *world, struct sim_proc *proc, enum backend_script script)
 {
-    struct sim_backend *backend = sim_new(sizeof(*backend));
-    char program[64];
-    struct sim_proc *proc;
-
-    snprintf(program, sizeof(program), "/opt/%s/backend", world_services[service]);
-    proc = k_proc_new(program, 1);
-    proc->env = sim_new(sizeof(*proc->env)); /* an empty one */
-    proc->has_executed = true;
     *backend = (struct sim_backend){
         .world = world,
         .proc = proc,
         .script = script,
-        .path = path,
-        .service = world_services[service],
-        .version = "1.0.0",
-        .instance = "shared",
-        .step = STEP_LISTEN,
-        .listener_fd = -1,
-        .fd = -1,
-        .dies_nsec = NEVER,
-    };
-    world->backends[world->n_backends++] = backend;
-    sim_wake_at(sim_add_actor("external", proc, step, backend),
-                sim.now_nsec + sim_below(script == BACKEND_SLOW ? 5 * SEC : 20 * MSEC));
-}
-
-void backend_spawned(struct sim_proc *proc, const char *path)
-{
-    struct world *world = the_world;
-    struct sim_backend *backend = sim_new(sizeof(*backend));
-
-    if (world->n_backends == WORLD_BACKENDS) {
-        sim_fail("more than %d launches", WORLD_BACKENDS);
-        return;
-    }
-    *backend = (struct sim_backend){
-        .world = world,
-        .proc = proc,
-        .script = world->scripts[world->n_backends],
-        .program = path,
         .path = variable(proc, "RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE"),
         .service = variable(proc, "RUNNING_PROCESS_BROKER_V1_SERVICE_NAME"),
         .version = variable(proc, "RUNNING_PROCESS_BROKER_V1_SERVICE_VERSION"),
@@ -322,7 +267,22 @@ void backend_spawned(struct sim_proc *proc, const char *path)
         .fd = -1,
         .dies_nsec = NEVER,
     };
-    world->backends[world->n_backends++] = backend;
-    sim_trace("launch %d: pid %d, script %d, %s", world->n_backends, (int)proc->pid, backend->script, backend->path);
-    sim_wake_at(sim_add_actor("backend", proc, step, backend), sim.now_nsec + sim_below(MSEC));
+}
+
+void backend_init_external(struct sim_backend *backend, int service, const char *path)
+{
+    backend->path = sim_copy(k_path(path));
+    backend->service = world_services[service];
+    backend->version = "1.0.0";
+    backend->instance = "shared";
+}
+
+void backend_begin(struct sim_backend *backend, struct sim_actor *actor)
+{
+    uint64_t most = backend->script == BACKEND_SLOW    ? 5 * SEC
+                    : backend->script == BACKEND_EXITS ? 100 * MSEC
+                                                       : 2 * MSEC;
+
+    backend->step = STEP_LISTEN;
+    sim_wake_at(actor, sim.now_nsec + draw_below(most));
 }

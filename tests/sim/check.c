@@ -70,7 +70,7 @@ static void check_latency(const struct sim_client *client)
     }
     if (took_nsec > 30 * SEC) {
         sim_fail("a whole Hello took %llu ms", (unsigned long long)(took_nsec / MSEC));
-    } else if (is_quick && took_nsec > 2 * SEC) {
+    } else if (is_quick && took_nsec > (sim.is_real ? 20 : 2) * SEC) { /* a real machine has other things to do */
         sim_fail("a whole Hello took %llu ms, and nobody was slow", (unsigned long long)(took_nsec / MSEC));
     }
 }
@@ -79,11 +79,9 @@ static void check_latency(const struct sim_client *client)
 static void check_canary(const struct sim_client *client)
 {
     const struct sim_backend *backend = backend_at(client->world, client->path);
-    struct sim_inode *inode;
 
     if (client->result == CLIENT_NEGOTIATED && sim.n_faults == 0 && backend && backend->proc->is_alive &&
-        (k_walk(AT_FDCWD, client->path, true, &inode, NULL, NULL) < 0 || !inode->socket ||
-         inode->socket->state != SOCKET_LISTENING)) {
+        backend->script != BACKEND_SHORT_LIVED && !k_is_listening(client->path)) {
         sim_fail("the last client is sent to %s, where nobody listens", client->path);
     }
 }
@@ -128,26 +126,34 @@ static bool is_comparable(const struct sim_backend *backend)
     return backend->has_answered || backend->world->builds[!strcmp(backend->service, world_services[1])] == 0;
 }
 
-/* Nobody is a zombie, and no key has two processes. */
-void check_at_rest(struct world *world)
+static bool are_doubles(const struct sim_backend *one, const struct sim_backend *other)
 {
+    return one->proc->is_alive && other->proc->is_alive && other->proc->ppid == one->proc->ppid &&
+           other->build == one->build && is_comparable(other) && is_comparable(one) &&
+           !strcmp(other->service, one->service) && !strcmp(other->version, one->version);
+}
+
+/* Nobody is a zombie, and no key has two processes. */
+const char *check_rest(struct world *world)
+{
+    static char text[256];
+
     for (int i = 0; i < world->n_backends; i++) {
         const struct sim_backend *backend = world->backends[i];
 
         if (!backend->proc->is_alive && !backend->proc->is_reaped) {
-            sim_fail("pid %d is a zombie", (int)backend->proc->pid);
+            snprintf(text, sizeof(text), "pid %d is a zombie", (int)backend->proc->pid);
+            return text;
         }
-        for (int j = 0; j < i && backend->proc->is_alive && !world->was_cleaned; j++) {
-            const struct sim_backend *other = world->backends[j];
-
-            if (other->proc->is_alive && other->proc->ppid == backend->proc->ppid && other->build == backend->build &&
-                is_comparable(other) && is_comparable(backend) && !strcmp(other->service, backend->service) &&
-                !strcmp(other->version, backend->version)) {
-                sim_fail("two backends of %s live: pid %d and pid %d", backend->service, (int)other->proc->pid,
-                         (int)backend->proc->pid);
+        for (int j = 0; j < i && !world->was_cleaned; j++) {
+            if (are_doubles(backend, world->backends[j])) {
+                snprintf(text, sizeof(text), "two backends of %s live: pid %d and pid %d", backend->service,
+                         (int)world->backends[j]->proc->pid, (int)backend->proc->pid);
+                return text;
             }
         }
     }
+    return k_rest(world);
 }
 
 static void check_socket(const struct world *world)
@@ -172,21 +178,8 @@ static void check_children(const struct world *world)
     }
 }
 
-void check_after_end(struct world *world, bool has_failed, int n_fds_before)
+void check_after_end(struct world *world, bool has_failed)
 {
-    int n_fds = k_count_fds(sim.broker);
-
-    if (n_fds != n_fds_before) {
-        for (int fd = 0; fd < SIM_FDS && sim.is_tracing; fd++) {
-            if (sim.broker->fds[fd].file) {
-                sim_trace("descriptor %d is open, of kind %d", fd, sim.broker->fds[fd].file->kind);
-            }
-        }
-        sim_fail("the broker leaves %d descriptors open", n_fds - n_fds_before);
-    }
-    if (sim.live_blocks) {
-        sim_fail("the broker leaves %llu blocks of memory", (unsigned long long)sim.live_blocks);
-    }
     if (has_failed && sim.n_faults == 0 &&
         (!world->holder || (!world->holder->is_alive && world->holder->died_nsec + 500 * MSEC < sim.now_nsec))) {
         sim_fail("the broker fails, and nothing had failed it");

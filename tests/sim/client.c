@@ -55,7 +55,7 @@ static void frame_payload(struct sim_client *client, uint32_t lane, uint8_t *pay
 static void make_hello(struct sim_client *client)
 {
     Hello hello;
-    size_t token_size = client->script == CLIENT_LARGE ? 60000 + sim_below(20000) : 0;
+    size_t token_size = client->script == CLIENT_LARGE ? 60000 + draw_below(20000) : 0;
     uint8_t *payload = sim_new(512 + token_size);
     char name[64], version[64], request_id[64];
 
@@ -82,8 +82,8 @@ static void make_admin(struct sim_client *client)
 
     running_process__broker__v1__admin_request__init(&request);
     request.verb = client->script == CLIENT_SHUTDOWN ? RUNNING_PROCESS__BROKER__V1__ADMIN_VERB__ADMIN_VERB_SHUTDOWN
-                                                     : verbs[sim_below(3)];
-    request.json = (protobuf_c_boolean)sim_below(2);
+                                                     : verbs[draw_below(3)];
+    request.json = (protobuf_c_boolean)draw_below(2);
     frame_payload(client, 0xAD01, payload, running_process__broker__v1__admin_request__pack(&request, payload));
 }
 
@@ -104,14 +104,20 @@ static void finish(struct sim_client *client, enum client_result result)
     sim_wake_at(client->world->operator, sim.now_nsec);
 }
 
-const char *client_result_text(const struct sim_client *client)
+const char *client_result_name(enum client_result result)
 {
     static const char *const names[] = {"waits",  "negotiated",  "refused", "administered",
                                         "closed", "unreachable", "left"};
+
+    return names[result];
+}
+
+const char *client_result_text(const struct sim_client *client)
+{
     static char text[512];
 
     snprintf(text, sizeof(text), "client of %s %s (script %d): %s %s code %u%s%s", world_services[client->service],
-             client->version, client->script, names[client->result], client->path, client->code,
+             client->version, client->script, client_result_name(client->result), client->path, client->code,
              *client->reason ? ": " : "", client->reason);
     return text;
 }
@@ -272,15 +278,13 @@ static void send_some(struct sim_client *client)
         client->asked_at = ++sim.sequence;
         after_sending(client);
     } else {
-        sim_wake_at(client->actor, sim.now_nsec + (client->script == CLIENT_BYTEWISE ? sim_below(20 * MSEC) : 0));
+        sim_wake_at(client->actor, sim.now_nsec + (client->script == CLIENT_BYTEWISE ? draw_below(20 * MSEC) : 0));
     }
 }
 
 static void sit(struct sim_client *client)
 {
-    struct sim_file *file = k_file(client->fd);
-
-    if (k_ready(file) & POLLHUP) {
+    if (k_ready_at(client->fd) & POLLHUP) {
         finish(client, CLIENT_CLOSED);
     } else if (sim.now_nsec >= client->connected_nsec + PATIENCE) {
         sim_fail("a client that does nothing was not closed within 45 s");
@@ -326,10 +330,10 @@ struct sim_client *client_start(struct world *world, enum client_script script, 
         make_hello(client);
     }
     if (script == CLIENT_CUT || script == CLIENT_HALF_CLOSED) {
-        client->n_limit = sim_below(client->n_out + 1);
+        client->n_limit = draw_below(client->n_out + 1);
     }
     for (int i = 0; script == CLIENT_GARBLED && i < 3; i++) {
-        client->out[sim_below(client->n_out)] = (uint8_t)sim_random();
+        client->out[draw_below(client->n_out)] = (uint8_t)draw_random();
     }
     return client;
 }

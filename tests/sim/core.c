@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The run: its seed, its clock, its memory, and who goes next. Whoever of the actors and threads can run is drawn by
+ * The run: its seed, its clock, and who goes next. Whoever of the actors and threads can run is drawn by
  * the seed; time stands still while anybody can, and then jumps to the next moment that somebody waits for. A call of
  * the broker costs a microsecond. Nothing here depends on an address, the real clock or the environment, so a seed is a
  * run. It knows no scenario.
@@ -10,22 +10,13 @@
 #include "sim.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-struct sim sim;
-
-#define ARENA_SIZE ((size_t)256 << 20)
 enum {
     CALLS_MAX = 60000, /* of a broker in one run; more is a loop that spins */
     CALL_COST_NSEC = 1000,
 };
-
-static uint8_t *arena;
-static size_t arena_used;
 
 static const char *const call_names[] = {
 #define SIM_CALL(name, ...) #name,
@@ -51,32 +42,7 @@ const int *sim_call_errnos(enum sim_call call)
     return call_errnos[call];
 }
 
-/* -------------------------------------------------------------------------------------------------------- memory */
-
-void *sim_new(size_t size)
-{
-    uint8_t *memory;
-
-    if (!arena) {
-        arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    }
-    size = (size + 15) & ~(size_t)15;
-    if (arena == MAP_FAILED || arena_used + size > ARENA_SIZE) {
-        fputs("sim: out of memory for the simulation itself\n", stderr);
-        abort();
-    }
-    memory = arena + arena_used;
-    arena_used += size;
-    memset(memory, 0, size);
-    return memory;
-}
-
-char *sim_copy(const char *text)
-{
-    size_t size = strlen(text) + 1;
-
-    return memcpy(sim_new(size), text, size);
-}
+/* ------------------------------------------------------------------------------------------------------ a fresh run */
 
 void sim_reset(uint64_t seed, const struct sim_plan *plan)
 {
@@ -84,12 +50,13 @@ void sim_reset(uint64_t seed, const struct sim_plan *plan)
 
     sim_threads_forget();
     sim_heap_reset();
-    arena_used = 0;
+    sim_forget();
     memset(&sim, 0, offsetof(struct sim, calls));
     sim.is_tracing = is_tracing;
     sim.seed = seed;
     sim.random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    sim.now_nsec = 1000 * SEC;
+    sim.draws = draw_stream(0);
+    sim.now_nsec = sim.start_nsec = 1000 * SEC;
     sim.hash = UINT64_C(14695981039346656037);
     if (plan) {
         sim.plan = *plan;
@@ -98,69 +65,6 @@ void sim_reset(uint64_t seed, const struct sim_plan *plan)
     sim.root->uid = 0;
     sim.root->n_links = 2;
     sim.root->parent = sim.root;
-}
-
-/* ---------------------------------------------------------------------------------------------------- the dice */
-
-uint64_t sim_random(void)
-{
-    uint64_t z = sim.random += UINT64_C(0x9E3779B97F4A7C15);
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
-uint64_t sim_below(uint64_t n)
-{
-    return n ? sim_random() % n : 0;
-}
-
-bool sim_chance(uint32_t rate, uint32_t of)
-{
-    return rate > 0 && sim_below(of) < rate;
-}
-
-/* ----------------------------------------------------------------------------------------------------- the trace */
-
-void sim_mix(uint64_t value)
-{
-    sim.hash = (sim.hash ^ value) * UINT64_C(1099511628211);
-    sim.hash ^= sim.hash >> 29;
-}
-
-void sim_fail(const char *format, ...)
-{
-    va_list arguments;
-
-    if (!*sim.failure) {
-        va_start(arguments, format);
-        vsnprintf(sim.failure, sizeof(sim.failure), format, arguments);
-        va_end(arguments);
-        sim_trace("BROKEN: %s", sim.failure);
-    }
-}
-
-void sim_trace(const char *format, ...)
-{
-    const char *who = !sim.current ? "-" : sim.current == sim.broker ? "broker" : "";
-    va_list arguments;
-
-    if (!sim.is_tracing) {
-        return;
-    }
-    printf("%9llu.%03llu us  ", (unsigned long long)((sim.now_nsec - 1000 * SEC) / 1000),
-           (unsigned long long)(sim.now_nsec % 1000));
-    if (*who) {
-        printf("%-11s", who);
-    } else {
-        printf("%s %-5d", sim.current->actor ? sim.current->actor->name : "pid", (int)sim.current->pid);
-    }
-    putchar(' ');
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    putchar('\n');
 }
 
 /* -------------------------------------------------------------------------------------------------- calls, faults */
@@ -286,42 +190,6 @@ long sim_leave(enum sim_call call, long result, const char *what, long argument)
 
 /* ---------------------------------------------------------------------------------------------------- who is next */
 
-struct sim_actor *sim_add_actor(const char *name, struct sim_proc *proc, void (*step)(struct sim_actor *), void *data)
-{
-    struct sim_actor *actor;
-    int slot = 0;
-
-    while (slot < sim.n_actors && !sim.actors[slot]->is_done && sim.actors[slot]->proc->is_alive) {
-        slot++;
-    }
-    if (slot == SIM_ACTORS) {
-        sim_fail("too many actors");
-        slot--;
-    }
-    actor = sim_new(sizeof(*actor));
-    *actor = (struct sim_actor){.name = name, .proc = proc, .step = step, .data = data, .wait_fd = -1};
-    actor->wake_nsec = sim.now_nsec;
-    if (!proc->actor) {
-        proc->actor = actor;
-    }
-    sim.actors[slot] = actor;
-    sim.n_actors += slot == sim.n_actors;
-    return actor;
-}
-
-void sim_wake_at(struct sim_actor *actor, uint64_t nsec)
-{
-    actor->wake_nsec = nsec;
-    actor->wait_fd = -1;
-}
-
-void sim_wait_for(struct sim_actor *actor, int fd, short events, uint64_t deadline_nsec)
-{
-    actor->wake_nsec = deadline_nsec;
-    actor->wait_fd = fd;
-    actor->wait_events = events;
-}
-
 static bool can_run(const struct sim_actor *actor)
 {
     struct sim_file *file;
@@ -339,11 +207,14 @@ static bool can_run(const struct sim_actor *actor)
 static void step(struct sim_actor *actor)
 {
     struct sim_proc *before = sim.current;
+    struct sim_actor *actor_before = sim.actor;
 
     sim.current = actor->proc;
+    sim.actor = actor;
     sim_mix((uint64_t)actor->proc->pid << 20 ^ sim.now_nsec);
     actor->step(actor);
     sim.current = before;
+    sim.actor = actor_before;
 }
 
 bool sim_run_one(void)

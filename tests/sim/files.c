@@ -280,6 +280,31 @@ int k_stat(int dirfd, const char *path, struct stat *ret, bool follow)
     return r;
 }
 
+/* Somebody runs it, or somebody writes to it: the one shuts the other out. */
+static bool is_run(const struct sim_inode *inode)
+{
+    for (int i = 0; i < sim.n_procs; i++) {
+        if (sim.procs[i]->is_alive && sim.procs[i]->exe_inode == inode) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool k_is_written(const struct sim_inode *inode)
+{
+    for (int i = 0; i < sim.n_procs; i++) {
+        for (int fd = 0; sim.procs[i]->is_alive && fd < SIM_FDS; fd++) {
+            const struct sim_file *file = sim.procs[i]->fds[fd].file;
+
+            if (file && file->inode == inode && (file->flags & O_ACCMODE) != O_RDONLY) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int open_inode(struct sim_inode *inode, int flags)
 {
     struct sim_file *file;
@@ -298,6 +323,9 @@ static int open_inode(struct sim_inode *inode, int flags)
     }
     if (S_ISCHR(inode->mode)) {
         return k_fd_new(k_file_new(KIND_NULL, flags), flags & O_CLOEXEC, 0);
+    }
+    if ((flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) && is_run(inode)) {
+        return -ETXTBSY;
     }
     file = k_file_new(S_ISDIR(inode->mode) ? KIND_DIR : KIND_FILE, flags);
     file->inode = inode;

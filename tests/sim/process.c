@@ -234,6 +234,9 @@ int k_exec(struct sim_proc *proc, const char *path, int error)
     if (r == 0 && !(inode->mode & 0111)) {
         r = -EACCES;
     }
+    if (r == 0 && k_is_written(inode)) {
+        r = -ETXTBSY;
+    }
     if (r < 0) {
         error = -r;
         (void)k_write(EXEC_PIPE, &error, sizeof(error));

@@ -89,6 +89,24 @@ static bool nothing(void *argument)
     return false;
 }
 
+/* Nothing of what the broker had is left. */
+static void check_leaks(void)
+{
+    int n_fds = k_count_fds(sim.broker);
+
+    if (n_fds != count_broker_fds) {
+        for (int fd = 0; fd < SIM_FDS && sim.is_tracing; fd++) {
+            if (sim.broker->fds[fd].file) {
+                sim_trace("descriptor %d is open, of kind %d", fd, sim.broker->fds[fd].file->kind);
+            }
+        }
+        sim_fail("the broker leaves %d descriptors open", n_fds - count_broker_fds);
+    }
+    if (sim.live_blocks) {
+        sim_fail("the broker leaves %llu blocks of memory", (unsigned long long)sim.live_blocks);
+    }
+}
+
 /* Runs the product from daemon_run() to its return. True: it ended by itself, whatever it said. */
 static bool run_broker(struct world *world)
 {
@@ -97,9 +115,9 @@ static bool run_broker(struct world *world)
         .mode = is_registered ? DAEMON_REGISTERED : DAEMON_LAUNCH,
         .service = is_registered ? world_services[0] : NULL,
         .version = is_registered ? "1.0.0" : NULL,
-        .backend_endpoint = is_registered ? "/run/sockets/external.sock" : NULL,
+        .backend_endpoint = is_registered ? EXTERNAL : NULL,
         .socket_path = world->socket_path,
-        .definition_dir = "/home/user/services",
+        .definition_dir = DEFINITIONS,
         .definition_dir_source = "flag:--service-def-dir",
         .hello_rate_limit = 256,
         .backend_lifetime = world->is_bound_lifetime ? BACKEND_BOUND : BACKEND_DETACHED,
@@ -118,6 +136,7 @@ static bool run_broker(struct world *world)
         sim_heap_reset();
         sim.broker = NULL;
         sim.current = NULL;
+        sim.actor = NULL;
         return false;
     }
     sim.current = sim.broker;
@@ -132,9 +151,28 @@ static bool run_broker(struct world *world)
     }
     world->operator->is_done = world->operator->is_done || world->term_nsec; /* what it waited for */
     (void)sim_block(no_threads, NULL, sim.now_nsec + 60 * SEC); /* jobs that were given up come back one day */
-    check_after_end(world, r != 0, count_broker_fds);
+    check_leaks();
+    check_after_end(world, r != 0);
     k_proc_exit(sim.broker, CLD_EXITED, r != 0);
     return true;
+}
+
+/* After the death of everybody: the disk keeps what was synced, or more. */
+static void cut_power(struct world *world)
+{
+    world->has_power_cut = true;
+    for (int i = 0; i < sim.n_procs; i++) {
+        if (sim.procs[i] != world->operator->proc) {
+            k_proc_exit(sim.procs[i], CLD_KILLED, SIGKILL);
+        }
+    }
+    k_power_cut();
+    sim.current = world->operator->proc;
+    world_make_disk(world); /* what does not survive a boot anyway, and what was installed long ago */
+    if (world->scenario == SCENARIO_REGISTERED) {
+        backend_external(world, 0, EXTERNAL, BACKEND_GOOD);
+    }
+    sim.current = NULL;
 }
 
 /* Lets the clients see the end of the broker. */
@@ -155,36 +193,40 @@ static void settle(struct world *world)
     }
 }
 
+struct world run_world;
+
 const char *run_one(const struct run *run)
 {
-    static struct world world;
+    struct world *world = &run_world;
     bool has_ended;
 
     sim_reset(run->seed, &run->plan);
-    world_init(&world, run->scenario, run->is_calm);
+    the_world = world;
+    sim.on_spawn = backend_spawned;
+    world_init(world, run->scenario, run->is_calm);
     sim.is_faulty = true;
     sim.n_faults = run->plan.nofile != 0; /* too few descriptors is a fault that stays */
-    has_ended = run_broker(&world);
-    for (int restarts = 0; !*sim.failure && (!has_ended || !world.term_nsec); restarts++) {
+    has_ended = run_broker(world);
+    for (int restarts = 0; !*sim.failure && (!has_ended || !world->term_nsec); restarts++) {
         /* killed, or it could not start: the next one must */
         if (restarts == 3) {
             sim_fail("the broker cannot be started again");
             break;
         }
-        settle(&world);
-        if (run->plan.is_power_cut && !world.has_power_cut) {
-            world_cut_power(&world);
+        settle(world);
+        if (run->plan.is_power_cut && !world->has_power_cut) {
+            cut_power(world);
         }
-        if (world.term_nsec) {
+        if (world->term_nsec) {
             break;
         }
         sim.is_faulty = false;
         sim.plan.memory_for_ever = false;
         sim.plan.slow_rate = 0;
         sim.n_faults++; /* not the run of an undisturbed broker any more */
-        has_ended = run_broker(&world);
+        has_ended = run_broker(world);
     }
-    settle(&world);
+    settle(world);
     return *sim.failure ? sim.failure : NULL;
 }
 
@@ -194,7 +236,7 @@ void run_draw(uint64_t seed, struct run *ret)
     struct sim_plan *plan = &ret->plan;
 
     sim.random = dice;
-    *ret = (struct run){.seed = seed, .scenario = (enum scenario)(seed % SCENARIO_COUNT)};
+    *ret = (struct run){.seed = seed, .scenario = run_scenario(seed)};
     plan->preempt_rate = (uint32_t)(1 + sim_below(4) * 40);
     plan->short_rate = (uint32_t)(sim_below(3) * 200);
     plan->delay_rate = (uint32_t)(sim_below(3) * 200);

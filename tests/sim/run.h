@@ -15,11 +15,20 @@ struct run {
 /* Once, before the first run. */
 void run_setup(void);
 
+static inline enum scenario run_scenario(uint64_t seed)
+{
+    return (enum scenario)(seed % SCENARIO_COUNT);
+}
+
 /* The run that belongs to @seed. */
 void run_draw(uint64_t seed, struct run *ret);
 
 /* NULL: all held; else what did not. */
 const char *run_one(const struct run *run);
+extern struct world run_world; /* as the last run has left it */
+
+/* outcome.c: a line for each client of a calm run, the same on every kernel: numbers and places that differ are not. */
+void outcome_print(const struct run *run, const struct world *world);
 
 /* durable.c: atomic_file_write() under kills, cuts and errors at every call. The number of runs. */
 uint64_t durable_sweep(uint64_t *ret_failed);

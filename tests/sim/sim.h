@@ -46,6 +46,7 @@ enum sim_call {
 
 /* ---------------------------------------------------------------------------------------------------- the objects */
 
+struct world;
 struct sim_inode;
 struct sim_socket;
 struct sim_proc;
@@ -177,6 +178,7 @@ struct sim_proc {
     struct rlimit nofile, data;
     char *const *env; /* as it was given */
     struct sim_actor *actor;
+    int pidfd; /* on the real kernel, of a process that is not ours alone; 0: none */
 };
 
 /* A scripted process (or several actors of one): a state machine that the scheduler steps. */
@@ -189,6 +191,7 @@ struct sim_actor {
     void (*step)(struct sim_actor *actor);
     void *data;
     bool is_done;
+    uint64_t random; /* its dice */
 };
 
 /* ------------------------------------------------------------------------------------------------------ the run */
@@ -214,10 +217,11 @@ struct sim_plan {
 };
 
 struct sim {
-    uint64_t seed, random;
-    uint64_t now_nsec;
+    uint64_t seed, random, draws; /* the scheduler's dice, the world's */
+    uint64_t now_nsec, start_nsec;
     struct sim_plan plan;
     struct sim_proc *current; /* whose calls these are */
+    struct sim_actor *actor;  /* whose step it is; NULL: nobody's */
     struct sim_proc *broker;  /* the process that runs the product's code; NULL: none */
     struct sim_proc *procs[SIM_PROCS];
     int n_procs;
@@ -235,8 +239,8 @@ struct sim {
     uint64_t hash;     /* of all that happened */
     uint64_t sequence; /* orders what happens at one moment */
     uint64_t live_blocks;
-    bool is_tracing;
-    jmp_buf *on_death;                                         /* of the broker */
+    bool is_tracing, is_real; /* is_real: this is the real kernel, and its time passes by itself */
+    jmp_buf *on_death;        /* of the broker */
     void (*on_spawn)(struct sim_proc *proc, const char *path); /* gives a new process its actor */
     char failure[512];                                         /* the first broken invariant */
     enum sim_call calls[4096];                                 /* the first calls, for the sweep */
@@ -250,10 +254,18 @@ void sim_reset(uint64_t seed, const struct sim_plan *plan);
 /* Zeroed memory that lives until the next reset. */
 void *sim_new(size_t size);
 char *sim_copy(const char *text);
+void sim_forget(void); /* the reset, of the memory */
 
+/* The scheduler's dice: who goes next, what gets through, what fails. */
 uint64_t sim_random(void);
 uint64_t sim_below(uint64_t n); /* 0 … n - 1 */
 bool sim_chance(uint32_t rate, uint32_t of);
+
+/* The world's dice, of the actor whose step it is, or of the world itself: what is done, on whichever kernel. */
+uint64_t draw_random(void);
+uint64_t draw_below(uint64_t n);
+bool draw_chance(uint32_t rate, uint32_t of);
+uint64_t draw_stream(uint64_t number); /* the beginning of dice of one's own */
 
 /* Notes that an invariant is broken; the first counts. */
 __attribute__((format(printf, 1, 2))) void sim_fail(const char *format, ...);
@@ -295,10 +307,44 @@ void sim_heap_begin(void);
 
 /* ------------------------------------------------------------------------------------------------- the kernel */
 
+/*
+ * The door of the scripted world: with what follows up to the next rule, client.c, backend.c, operator.c and check.c
+ * work, and real_*.c implement exactly this on the real kernel. The linker sees to it that it stays narrow.
+ */
 struct sim_proc *k_proc_new(const char *exe, pid_t ppid);
-struct sim_proc *k_proc_find(pid_t pid);
 void k_proc_exit(struct sim_proc *proc, int code, int status);
-void k_proc_signal(struct sim_proc *proc, int signo);
+void k_proc_signal(struct sim_proc *proc, int signo);              /* after SIGKILL it is dead */
+const uint8_t *k_program(struct sim_proc *proc, size_t *ret_size); /* the bytes of the file that it runs */
+const char *k_boot_id(void);
+bool k_has_strangers(void); /* there can be processes of SIM_STRANGER */
+int k_hold_lock(struct sim_proc *holder, const char *path);
+const char *k_rest(struct world *world); /* of the broker, when nothing is under way; NULL: all is well */
+
+const char *k_path(const char *path); /* where the world's @path really is; static for four calls */
+int k_mkdirs(const char *path);
+int k_set_mode(const char *path, mode_t mode, uid_t uid);
+int k_stat(int dirfd, const char *path, struct stat *ret, bool follow);
+int k_unlinkat(int dirfd, const char *path, int flags);
+int k_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
+int k_put_file(const char *path, const void *data, size_t size, mode_t mode); /* in place, or anew */
+int k_put_program(const char *path, int service, uint32_t build);             /* likewise, one that is a backend */
+void k_clear(const char *path);                                               /* nothing is left below */
+bool k_is_listening(const char *path);
+
+int k_socket(int type);
+int k_bind(int fd, const char *path);
+int k_listen(int fd, int backlog);
+int k_connect(int fd, const char *path);
+int k_accept(int fd, int flags);
+long k_recv(int fd, void *data, size_t size, bool peek);
+long k_send(int fd, const void *data, size_t size);
+int k_shutdown(int fd, int how);
+int k_close(int fd);
+short k_ready_at(int fd); /* POLL… that hold now */
+
+/* ------------------------------------------------------------------------ the simulated kernel's own */
+
+struct sim_proc *k_proc_find(pid_t pid);
 int k_exec(struct sim_proc *proc, const char *path, int error); /* as the process itself */
 
 int k_fd_new(struct sim_file *file, bool is_cloexec, int lowest);
@@ -306,7 +352,6 @@ struct sim_file *k_file_new(enum sim_kind kind, int flags);
 struct sim_file *k_file(int fd);
 struct sim_file *k_file_of(struct sim_proc *proc, int fd);
 void k_file_release(struct sim_file *file);
-int k_close(int fd);
 int k_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 int k_epoll_wait(int epoll_fd, struct epoll_event *ret_events, int n);
 short k_ready(struct sim_file *file); /* POLL… that hold now */
@@ -321,15 +366,11 @@ int k_walk(int dirfd, const char *path, bool follow, struct sim_inode **ret, str
 int k_openat(int dirfd, const char *path, int flags, mode_t mode);
 int k_mkdir(const char *path, mode_t mode);
 int k_mkdirat(int dirfd, const char *path, mode_t mode);
-int k_mkdirs(const char *path);
-int k_stat(int dirfd, const char *path, struct stat *ret, bool follow);
-int k_unlinkat(int dirfd, const char *path, int flags);
-int k_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int k_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int k_symlinkat(const char *target, int dirfd, const char *path);
 int k_fsync(int fd);
+bool k_is_written(const struct sim_inode *inode);
 int k_flock(int fd, int operation);
-int k_put_file(const char *path, const void *data, size_t size, mode_t mode); /* in place, or anew */
 void k_inode_link(struct sim_inode *dir, const char *name, struct sim_inode *inode);
 void k_touch(struct sim_inode *inode, bool is_content);
 void k_notify(struct sim_inode *inode, uint32_t what);
@@ -342,14 +383,6 @@ int k_proc_link(const char *path, char *ret, size_t size);
 int k_proc_stat(const char *path, struct stat *ret);
 void k_fill_stat(const struct sim_inode *inode, struct stat *ret);
 
-int k_socket(int type);
-int k_bind(int fd, const char *path);
-int k_listen(int fd, int backlog);
-int k_connect(int fd, const char *path);
-int k_accept(int fd, int flags);
-long k_recv(int fd, void *data, size_t size, bool peek);
-long k_send(int fd, const void *data, size_t size);
-int k_shutdown(int fd, int how);
 void k_socket_close(struct sim_socket *socket);
 short k_socket_ready(const struct sim_socket *socket);
 int k_peercred(int fd, struct ucred *ret);

@@ -7,10 +7,12 @@
 SIM_DIR    := $(BUILD)/sim
 SIM_LAYERS := $(filter-out cli lib,$(LAYERS))
 SIM_PRODUCT := $(foreach l,$(SIM_LAYERS),$(patsubst %.c,$(SIM_DIR)/%.o,$(call layer_src,$(l)) $(call layer_gen,$(l))))
-SIM_PARTS  := $(filter-out %/test-kernel-facts.o %/test-kernel-facts-files.o,$(patsubst %.c,$(SIM_DIR)/%.o,$(wildcard tests/sim/*.c)))
-SIM_KERNEL := $(patsubst %,$(SIM_DIR)/tests/sim/%.o,core heap thread descriptor socket files process calls calls_file)
+SIM_PARTS  := $(patsubst %.c,$(SIM_DIR)/%.o,$(filter-out tests/sim/test-% tests/sim/real_%,$(wildcard tests/sim/*.c)))
+SIM_KERNEL := $(patsubst %,$(SIM_DIR)/tests/sim/%.o,common core heap thread descriptor socket files process calls calls_file)
 SIM_CFLAGS := -std=c11 $(OPT) -g -fno-pie -DRPB_SIM -DFSM_STRICT -fno-omit-frame-pointer $(SANFLAGS) $(CFLAGS)
-SIM_BIN    := $(SIM_DIR)/rpb-sim $(foreach k,simulated real,$(SIM_DIR)/$(k)-facts $(SIM_DIR)/$(k)-facts-files)
+SIM_REAL   := $(patsubst %,$(SIM_DIR)/tests/sim/%.o,common client backend operator disk check outcome) \
+              $(patsubst %.c,$(SIM_DIR)/%.o,$(wildcard tests/sim/real_*.c))
+SIM_BIN    := $(SIM_DIR)/rpb-sim $(SIM_DIR)/rpb-sim-real $(foreach k,simulated real,$(SIM_DIR)/$(k)-facts $(SIM_DIR)/$(k)-facts-files)
 
 $(SIM_DIR)/%.o: %.c | $(PROTO_H)
 	@mkdir -p $(@D)
@@ -35,6 +37,11 @@ $(SIM_DIR)/rpb-sim: $(SIM_PARTS) $(SIM_DIR)/product.o $(PROTO_LIB) $(BLAKE3_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
 
+# the same world on the real kernel
+$(SIM_DIR)/rpb-sim-real: $(SIM_REAL) $(PROTO_LIB) $(BLAKE3_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # the same assertions against the one kernel and the other
 $(SIM_DIR)/%.renamed.o: $(SIM_DIR)/tests/sim/test-kernel-%.o $(SIM_DIR)/names.map
 	$(Q)$(SIM_RENAME) $< $@
@@ -49,6 +56,11 @@ $(SIM_DIR)/real-%: $(BUILD)/obj/tests/sim/test-kernel-%.o $(BUILD)/obj/tests/che
 tests: $(SIM_BIN)
 
 .PHONY: sim
-sim: ## 100,000 seeded schedules in the simulated kernel (COUNT=…; SEED=… replays one with its trace)
+sim: ## 100,000 seeded schedules in the simulated kernel (COUNT=…; SEED=… replays one with its trace; REAL=1: on the real one)
+ifdef REAL
+	@$(MAKE) --no-print-directory BUILD="$(BUILD)" SAN=$(SAN) $(PROGRAM) $(SIM_DIR)/rpb-sim-real
+	@$(SIM_DIR)/rpb-sim-real $(if $(SEED),--seed $(SEED) --trace,--count $(or $(COUNT),60))
+else
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" SAN=$(SAN) $(SIM_DIR)/rpb-sim
 	@$(SIM_DIR)/rpb-sim $(if $(SEED),--seed $(SEED) --trace,--count $(or $(COUNT),100000))
+endif

@@ -261,7 +261,53 @@ static void test_no_exec(void)
     end();
 }
 
+static void copy_program(const char *from, const char *to)
+{
+    int in = sys_open(from, O_RDONLY | O_CLOEXEC, 0);
+    int out = sys_open(in_top(to), O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    char bytes[4096];
+    ssize_t n;
+
+    check(in >= 0 && out >= 0);
+    while ((n = sys_read(in, bytes, sizeof(bytes))) > 0) {
+        check_int(sys_write(out, bytes, (size_t)n), n);
+    }
+    close_fd(in);
+    close_fd(out);
+}
+
+/* Who runs a program and who writes to it shut each other out. */
+static void test_text_busy(void)
+{
+    siginfo_t info = {0};
+    int pidfd = -1, fd;
+    pid_t pid = 0;
+
+    begin();
+    copy_program(SLEEP_PROGRAM, "sleep");
+    fd = sys_open(in_top("sleep"), O_WRONLY | O_CLOEXEC, 0);
+    check_int(start(in_top("sleep"), "60", &pid, &pidfd), ETXTBSY);
+    await(pidfd);
+    check_int(sys_waitid_pidfd(pidfd, &info, WEXITED | WNOHANG), 0);
+    close_fd(pidfd);
+    close_fd(fd);
+    check_int(start(in_top("sleep"), "60", &pid, &pidfd), 0);
+    check_int(sys_open(in_top("sleep"), O_WRONLY | O_CLOEXEC, 0), -ETXTBSY);
+    fd = sys_open(in_top("sleep"), O_RDONLY | O_CLOEXEC, 0);
+    check(fd >= 0);
+    close_fd(fd);
+    check_int(sys_kill(pid, SIGKILL), 0);
+    await(pidfd);
+    fd = sys_open(in_top("sleep"), O_WRONLY | O_CLOEXEC, 0); /* not reaped yet, and it runs nothing */
+    check(fd >= 0);
+    close_fd(fd);
+    check_int(sys_waitid_pidfd(pidfd, &info, WEXITED | WNOHANG), 0);
+    close_fd(pidfd);
+    end();
+}
+
 CHECK_PROGRAM("sim/kernel-facts-files", {"opening", test_opening}, {"renaming", test_renaming},
               {"removing", test_removing}, {"the identity of a file", test_identity}, {"flock", test_locks},
               {"real paths", test_real_paths}, {"watching names", test_watches}, {"a child that exits", test_exit},
-              {"a child that is killed", test_kill}, {"a child that cannot exec", test_no_exec})
+              {"a child that is killed", test_kill}, {"a child that cannot exec", test_no_exec},
+              {"a program that is written to", test_text_busy})

@@ -30,6 +30,10 @@ enum backend_script {
     BACKEND_SCRIPTS
 };
 
+#define DEFINITIONS "/home/user/services"
+#define RUNTIME "/run/user/1000/running-process/broker"
+#define EXTERNAL "/run/sockets/external.sock"
+
 struct sim_backend {
     struct world *world;
     struct sim_proc *proc;
@@ -104,7 +108,10 @@ enum scenario {
 
 struct world {
     enum scenario scenario;
+    bool is_calm;      /* two plain clients and good backends, one step after the other */
+    bool stops_launch; /* in a calm SCENARIO_STOP: while a launch is under way */
     char socket_path[WORLD_PATH];
+    bool is_canonical; /* where the broker would have it by itself */
     bool is_bound_lifetime;
     uint32_t launches;
     enum backend_script scripts[WORLD_BACKENDS];
@@ -124,32 +131,43 @@ struct world {
     int half_written;
     uint64_t canary_deadline_nsec, rest_nsec;
     struct sim_proc *holder; /* of the lock, in SCENARIO_START; NULL: nobody */
+    bool was_unlinked;       /* the broker's socket was removed once */
     bool was_cleaned;        /* everything in the runtime directory was removed once */
     bool was_at_rest;        /* when SIGTERM came: nothing holds the drain */
 };
 
 extern const char *const world_services[WORLD_SERVICES];
+int world_service(const char *name);
 
 /* Fills disk and processes; draws clients, backends and what the operator does by the seed. */
 void world_init(struct world *world, enum scenario scenario, bool is_calm);
 
-/* backend.c: gives the process its script: sim.on_spawn. */
-void backend_spawned(struct sim_proc *proc, const char *path);
-void backend_external(struct world *world, int service, const char *path, enum backend_script script);
+/* backend.c: its life behind the exec. */
 struct sim_backend *backend_at(struct world *world, const char *path);
+void backend_init(struct sim_backend *backend, struct world *world, struct sim_proc *proc, enum backend_script script);
+void backend_init_external(struct sim_backend *backend, int service, const char *path);
+void backend_begin(struct sim_backend *backend, struct sim_actor *actor);
+void backend_step(struct sim_actor *actor);
+/* launch.c, real_backend.c: a backend that nobody launches. */
+void backend_external(struct world *world, int service, const char *path, enum backend_script script);
+/* launch.c: gives the process its script: sim.on_spawn. */
+void backend_spawned(struct sim_proc *proc, const char *path);
 extern struct world *the_world;
 
 /* client.c */
 struct sim_client *client_start(struct world *world, enum client_script script, int service, uint64_t begin_nsec);
+const char *client_result_name(enum client_result result);
 const char *client_result_text(const struct sim_client *client);
 
 /* operator.c: the thread of events of a run. */
 void operator_step(struct sim_actor *actor);
-/* After the death of everybody: the disk keeps what was synced, or more. */
-void world_cut_power(struct world *world);
+
+/* disk.c */
+void world_make_disk(struct world *world);
+void world_put_text(const char *path, const char *text, mode_t mode);
 void world_write_definition(struct world *world, int service, bool is_atomic);
 
 /* check.c: what must hold. */
 void check_client(struct sim_client *client);
-void check_at_rest(struct world *world);
-void check_after_end(struct world *world, bool has_failed, int n_fds_before);
+const char *check_rest(struct world *world); /* NULL: all is as it should be when nothing is under way */
+void check_after_end(struct world *world, bool has_failed);
