@@ -82,6 +82,11 @@ static inline int sys_getsockopt(int fd, int level, int option, void *ret, sockl
     SYS_ONCE(int, getsockopt(fd, level, option, ret, size));
 }
 
+/* Since Linux 6.16; the number is that of all machines but a few old ones, and older kernels say -ENOPROTOOPT. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 static inline int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 {
     SYS_ONCE(int, setsockopt(fd, level, option, value, size));

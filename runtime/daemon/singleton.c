@@ -295,6 +295,13 @@ static int clear_path(struct singleton *singleton, char ret_text[SINGLETON_TEXT_
     return 0;
 }
 
+/* Whoever connects cannot send descriptors, which would lie in our queue until we close: the listener's option is that
+ * of every connection. Where the kernel does not know it they are thrown away as the bytes are read. */
+static void refuse_descriptors(int fd)
+{
+    (void)sys_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
+}
+
 static int bind_and_listen(struct singleton *singleton)
 {
     _cleanup_close_ int fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -304,6 +311,7 @@ static int bind_and_listen(struct singleton *singleton)
 
     set_address(singleton, &address);
     if (!r) {
+        refuse_descriptors(fd);
         r = sys_bind(fd, (const struct sockaddr *)&address, sizeof(address));
     }
     if (!r) {

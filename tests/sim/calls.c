@@ -179,6 +179,20 @@ int sim_getsockopt(int fd, int level, int option, void *restrict ret, socklen_t 
     RUN(int, getsockopt, NULL, fd, get_option(fd, option, ret, size));
 }
 
+/* Of what may be set only SO_PASSRIGHTS comes by, and nobody sends descriptors here. */
+static int set_option(int fd)
+{
+    struct sim_file *file = k_file(fd);
+
+    return !file ? -EBADF : file->kind == KIND_SOCKET ? 0 : -ENOTSOCK;
+}
+
+int sim_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
+int sim_setsockopt(int fd, int level, int option, const void *value, socklen_t size)
+{
+    RUN(int, setsockopt, NULL, fd, set_option(fd));
+}
+
 /* --------------------------------------------------------------------------------------------------------- waiting */
 
 struct poll_wait {
