@@ -20,7 +20,7 @@
 static const struct check_test *running_tests;
 static size_t n_running_tests;
 static size_t next_test;
-static char tmpdirs[64][64];
+static char tmpdirs[256][32];
 static size_t n_tmpdirs;
 
 int check_count_fds(void)

@@ -98,10 +98,8 @@ static bool check_admin_envelope(const Frame *frame, char *ret_text, size_t size
     case ENVELOPE_BAD_KIND:
         snprintf(ret_text, size, "admin frame kind must be REQUEST, got %d", (int)frame->kind);
         break;
-    case ENVELOPE_BAD_LANE:
-        snprintf(ret_text, size, "admin frame payload_protocol must be 0xAD01, got %" PRIu32, frame->payload_protocol);
-        break;
     case ENVELOPE_BAD_ENCODING:
+    case ENVELOPE_BAD_LANE: /* which cannot be: by its lane the frame came here */
         snprintf(ret_text, size, "admin frame payload must not be compressed, got %d", (int)frame->payload_encoding);
         break;
     }

@@ -202,13 +202,13 @@ static bool read_header(struct connection *connection, enum connection_event *re
     case FRAME_SCAN_DONE:
         return true;
     case FRAME_SCAN_MORE:
-        return false;
+        break;
     case FRAME_SCAN_BAD_VERSION:
         *ret_event = malformed(connection, FRAME_FAULT_VERSION);
-        return false;
+        break;
     case FRAME_SCAN_TOO_LARGE:
         *ret_event = malformed(connection, FRAME_FAULT_TOO_LARGE);
-        return false;
+        break;
     }
     return false;
 }

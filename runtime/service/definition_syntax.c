@@ -430,9 +430,7 @@ static const char *describe_expected(struct text_parser *parser, const bool *exp
         return "',' or ']'";
     if (expected[SERVICEDEF_LBRACE])
         return expected[SERVICEDEF_RBRACKET] ? "'{' or ']'" : "'{'";
-    if (expected[SERVICEDEF_INTEGER])
-        return "a number";
-    return "something else";
+    return "a number"; /* behind a minus; there is no other place */
 }
 
 void definition_syntax_unexpected(struct text_parser *parser, struct text_token found, const bool *expected,

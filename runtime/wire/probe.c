@@ -227,7 +227,7 @@ const char *probe_fault_text(enum probe_fault fault)
     case PROBE_OTHER_BOOT_ID:
         return "backend answered with another boot id";
     case PROBE_OTHER_ENDPOINT:
-        return "backend answered with another endpoint";
+        break;
     }
-    return "probe failed";
+    return "backend answered with another endpoint";
 }

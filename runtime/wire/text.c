@@ -29,9 +29,9 @@ const char *name_fault_text(enum name_fault fault)
     case NAME_UPPERCASE:
         return "must not contain uppercase letters";
     case NAME_CHARACTER:
-        return "may contain only a-z, 0-9 and -";
+        break;
     }
-    return "";
+    return "may contain only a-z, 0-9 and -";
 }
 
 const char *version_fault_text(enum version_fault fault)
@@ -46,7 +46,7 @@ const char *version_fault_text(enum version_fault fault)
     case VERSION_TAIL_EMPTY:
         return "must have a pre-release part behind the -";
     case VERSION_TAIL_CHARACTER:
-        return "may contain only a-z, 0-9 and . behind the first -";
+        break;
     }
-    return "";
+    return "may contain only a-z, 0-9 and . behind the first -";
 }

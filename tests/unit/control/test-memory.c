@@ -15,6 +15,8 @@
 #include "failing_alloc.h"
 #include "unit/control/rig.h"
 
+enum { IDLE_MAX = 20 };
+
 static struct rig rig;
 
 /* Sends @bytes once with the @n-th allocation failing. True while that happened. */
@@ -72,6 +74,64 @@ static void test_admin(void)
     sweep(bytes, size, rig_from_hex(rig_ok_hex, want));
 }
 
+/* With one idle client more each time: at one of these numbers the loop's table has no place for the next. */
+static void test_many(void)
+{
+    static uint8_t got[4096];
+    uint8_t bytes[64], want[64];
+    size_t size = rig_from_hex(rig_healthz_hex, bytes), want_size = rig_from_hex(rig_ok_hex, want), got_size;
+    int idle[IDLE_MAX];
+
+    rig_up(&rig, NULL, NULL);
+    for (int i = 0; i < IDLE_MAX; i++) {
+        bool failed = true;
+
+        for (long n = 0; failed; n++) {
+            int fd = rig_connect(&rig);
+
+            check_fatal(n < 200);
+            failing_alloc_start(n, false);
+            rig_send(&rig, fd, bytes, size);
+            got_size = rig_receive(&rig, fd, got, sizeof(got));
+            failed = failing_alloc_stop();
+            check(got_size == want_size || failed);
+        }
+        idle[i] = rig_connect(&rig);
+        rig_settle(&rig);
+        check_int(control_connections_open(rig.control), i + 1);
+    }
+    for (int i = 0; i < IDLE_MAX; i++) {
+        close(idle[i]);
+    }
+    rig_settle(&rig);
+    check_int(control_connections_open(rig.control), 0);
+    rig_down(&rig);
+}
+
+/* Frame and request are too long for what needs no memory of its own. */
+static void test_long_admin(void)
+{
+    char text[ADMIN_TEXT_MAX + 1];
+    uint8_t payload[2 * sizeof(text) + 64], want[64];
+    struct buffer bytes;
+    AdminRequest request;
+    Frame frame;
+    size_t size;
+
+    memset(text, 't', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
+    request.verb = ADMIN_VERB(HEALTHZ);
+    request.service_name = request.output_path = text;
+    size = message_pack(MESSAGE_OF(&request), payload);
+    envelope_request(&frame, LANE_ADMIN, slice_from_bytes(payload, size));
+    frame.request_id = 1;
+    buffer_init(&bytes, 1 << 16);
+    check_fatal(envelope_pack(&bytes, &frame) == 0);
+    sweep(bytes.data, bytes.size, rig_from_hex(rig_ok_hex, want));
+    buffer_deinit(&bytes);
+}
+
 /* A body beyond 64 KiB, which is skimmed. */
 static void test_skim(void)
 {
@@ -107,5 +167,6 @@ static void test_start(void)
     }
 }
 
-CHECK_PROGRAM("control/memory", {"a Hello", test_hello}, {"an admin request", test_admin}, {"a long body", test_skim},
+CHECK_PROGRAM("control/memory", {"a Hello", test_hello}, {"an admin request", test_admin},
+              {"a long admin request", test_long_admin}, {"many connections", test_many}, {"a long body", test_skim},
               {"starting", test_start})

@@ -13,6 +13,7 @@
 #include "backend_scene.h"
 #include "check.h"
 #include "failing_alloc.h"
+#include "wire/probe.h"
 
 static struct scene scene;
 static bool has_failed; /* since the run began */
@@ -117,6 +118,33 @@ static bool make_with_failing(long n, bool for_ever)
 }
 
 /* The pure forms. */
+/* A probe, which is answered at once. */
+static bool answer_with_failing(long n, bool for_ever)
+{
+    static struct rpb_backend_identity identity = {.exe_path = "/x", .path = "/y"};
+    struct rpb_backend_mux mux = {.identity = &identity};
+    struct rpb_backend_mux_result result;
+    uint8_t nonce[PROBE_NONCE_SIZE] = {0};
+    struct buffer probe;
+    bool failed;
+    int r;
+
+    buffer_init(&probe, 256);
+    check_fatal(probe_pack_request(&probe, nonce) == 0);
+    has_failed = false;
+    failing_alloc_start(n, for_ever);
+    r = rpb_backend_mux_classify(&mux, probe.data, probe.size, &result);
+    mend();
+    failed = has_failed;
+    check(r == 0 || (failed && r == -ENOMEM));
+    if (r == 0) {
+        check_int(result.verdict, RPB_BACKEND_MUX_PROBE_ANSWERED);
+        rpb_backend_mux_result_deinit(&result);
+    }
+    buffer_deinit(&probe);
+    return failed;
+}
+
 static bool classify_with_failing(long n, bool for_ever)
 {
     static const uint32_t lanes[] = {SCENE_LANE};
@@ -146,6 +174,23 @@ static bool classify_with_failing(long n, bool for_ever)
     return failed;
 }
 
+static char sidecar_path[200];
+
+static bool read_with_failing(long n, bool for_ever)
+{
+    struct rpb_backend_identity identity;
+    bool failed;
+    int r;
+
+    has_failed = false;
+    failing_alloc_start(n, for_ever);
+    r = rpb_backend_identity_read(sidecar_path, &identity);
+    mend();
+    failed = has_failed;
+    check(r == 0 || (failed && (r == -ENOMEM || r == -EBADMSG)));
+    return failed;
+}
+
 static void test_serving(void)
 {
     sweep(serve_with_failing, 3);
@@ -159,6 +204,11 @@ static void test_making(void)
 static void test_classifying(void)
 {
     sweep(classify_with_failing, 5);
+    sweep(answer_with_failing, 2);
+    snprintf(sidecar_path, sizeof(sidecar_path), "%s/identity", check_tmpdir());
+    check_fatal(
+        rpb_backend_identity_write(&(struct rpb_backend_identity){.exe_path = "/x", .path = "/y"}, sidecar_path) == 0);
+    sweep(read_with_failing, 3);
 }
 
 CHECK_PROGRAM("lib/backend-memory", {"serving without memory", test_serving},

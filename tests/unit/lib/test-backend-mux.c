@@ -2,6 +2,7 @@
 
 /* The mux, row by row (spec 03 §15.2), on frozen bytes (§5.5) and at every cut. */
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
@@ -142,6 +143,16 @@ static void test_row_6(void)
     check_int(fault_of("\x01\x09\x00\x00\x00\x08\x01\x10\x01\x18\xb2\xe4\x02\x22\x00", 14), RPB_BACKEND_MUX_MALFORMED);
 }
 
+/* One that is not known to be a probe before it is whole: its lane stands behind its payload. */
+static void test_row_6_late(void)
+{
+    static uint8_t bytes[5 + 2 + 4 + 70000 + 4] = {0x01, 0x7a, 0x11, 0x01, 0x00, 0x08, 0x01, 0x22, 0xf0, 0xa2, 0x04};
+
+    memcpy(bytes + sizeof(bytes) - 4, "\x18\xb2\xe4\x02", 4);
+    check_int(verdict_of(bytes, sizeof(bytes) - 1), RPB_BACKEND_MUX_NEED_MORE);
+    check_int(fault_of(bytes, sizeof(bytes)), RPB_BACKEND_MUX_TOO_LARGE);
+}
+
 static void test_rows_7_and_8(void)
 {
     static const struct {
@@ -247,19 +258,24 @@ static void test_response(void)
               "b",
               25);
     free(bytes);
+    check_int(rpb_backend_response_pack(&request, "", 16777217, &bytes, &size), -EMSGSIZE); /* not looked at */
 }
 
 static void test_texts(void)
 {
     for (int fault = RPB_BACKEND_MUX_OK; fault <= RPB_BACKEND_MUX_ENVELOPE; fault++) {
-        check(strcmp(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)fault), "an unknown fault") != 0);
+        for (int other = RPB_BACKEND_MUX_OK; other < fault; other++) {
+            check(strcmp(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)fault),
+                         rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)other)) != 0);
+        }
     }
 }
 
 CHECK_PROGRAM("lib/backend-mux", {"rows 1, 3: nothing, or another first byte", test_row_1_and_3},
               {"row 2: the detector of another protocol", test_row_2},
               {"row 4: a frame that is not complete, or too long", test_row_4}, {"row 5: no frame", test_row_5},
-              {"row 6: probes", test_row_6}, {"rows 7, 8: lanes that are not served", test_rows_7_and_8},
-              {"row 9: payload", test_row_9}, {"version and encoding of payload frames", test_envelope},
+              {"row 6: probes", test_row_6}, {"row 6: a long probe that is known late", test_row_6_late},
+              {"rows 7, 8: lanes that are not served", test_rows_7_and_8}, {"row 9: payload", test_row_9},
+              {"version and encoding of payload frames", test_envelope},
               {"every prefix of a frame needs more", test_every_prefix_needs_more},
               {"a response echoes", test_response}, {"every fault has a text", test_texts})

@@ -225,6 +225,16 @@ static void test_file(void)
     check_int(rpb_backend_identity_write(&identity, path), -ENOENT);
 }
 
+/* What is no file that could hold one; the last begins as a file does, and cannot be read. */
+static void test_unreadable(void)
+{
+    struct rpb_backend_identity identity;
+
+    check_int(rpb_backend_identity_read("/dev/null/x", &identity), -ENOTDIR);
+    check_int(rpb_backend_identity_read("/dev/null", &identity), -EBADMSG);
+    check_int(rpb_backend_identity_read("/proc/self/mem", &identity), -EIO);
+}
+
 static void test_own(void)
 {
     static const uint8_t zeros[32];
@@ -272,4 +282,5 @@ static void test_sha256(void)
 CHECK_PROGRAM("lib/backend-sidecar", {"the bytes of the identity file", test_bytes},
               {"strings are escaped and read back", test_strings}, {"what may be missing or new", test_tolerance},
               {"what is malformed", test_malformed}, {"write, read, remove", test_file},
-              {"the identity of this process", test_own}, {"SHA-256 as sha256sum has it", test_sha256})
+              {"what is no identity file", test_unreadable}, {"the identity of this process", test_own},
+              {"SHA-256 as sha256sum has it", test_sha256})

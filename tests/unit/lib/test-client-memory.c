@@ -37,6 +37,20 @@ static bool went_on(int status, int good)
 
 static struct rig rig;
 
+/* One that is long enough to need memory twice: as a frame, and as what is in it. */
+static void make_long_negotiated(struct bytes *ret)
+{
+    static char version[2600];
+    struct bytes negotiated = {0}, reply = {0};
+
+    memset(version, '1', sizeof(version));
+    put_number(&negotiated, 1, 1);
+    put_text(&negotiated, 2, version, sizeof(version));
+    put_text(&negotiated, 3, rig.backend_path, strlen(rig.backend_path));
+    put_text(&reply, 1, negotiated.data, negotiated.size);
+    make_frame(ret, &reply, 0, 1, NULL);
+}
+
 static bool connects(struct rpb_client *client)
 {
     struct bytes bytes;
@@ -47,7 +61,7 @@ static bool connects(struct rpb_client *client)
     }
     check_fatal(rig_accept(&rig, rig.broker));
     check(rig_read_frame(&rig, hello, sizeof(hello)) > 0);
-    make_negotiated(&bytes, rig.backend_path, NULL);
+    make_long_negotiated(&bytes);
     rig_send(&rig, &bytes);
     if (!went_on(LIBRARY(rpb_client_step(client)), RPB_CLIENT_OK)) {
         check_str(rpb_client_text(client), "out of memory");

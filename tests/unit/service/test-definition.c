@@ -9,7 +9,6 @@
 
 #include "base/buffer.h"
 #include "service/definition.h"
-#include "service/definition_dir.h"
 #include "service/definition_format.h"
 
 static const uint8_t example[] = "\x0a\x07zccache\x12\x16/usr/local/bin/zccache\x18\x01\x2a\x0a/usr/local\x32\x06"
@@ -363,47 +362,6 @@ static void test_references(void)
     definition_unref(NULL);
 }
 
-static void check_dir(const char *flag, const char *want, const char *want_source)
-{
-    char dir[DEFINITION_DIR_SIZE] = "";
-    const char *source = "";
-
-    check_int(definition_dir_resolve(flag, dir, &source), 0);
-    check_str(dir, want);
-    check_str(source, want_source);
-}
-
-static void test_directory(void)
-{
-    char dir[DEFINITION_DIR_SIZE];
-    const char *source;
-
-    setenv("HOME", "/home/u", 1);
-    unsetenv("XDG_CONFIG_HOME");
-    unsetenv(DEFINITION_DIR_VARIABLE);
-    check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
-    setenv("XDG_CONFIG_HOME", "/cfg", 1);
-    check_dir(NULL, "/cfg/running-process/services", "platform-default");
-    setenv("XDG_CONFIG_HOME", "cfg", 1);
-    check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
-    setenv("XDG_CONFIG_HOME", "", 1);
-    setenv(DEFINITION_DIR_VARIABLE, "", 1);
-    check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
-    setenv(DEFINITION_DIR_VARIABLE, "/defs", 1);
-    check_dir(NULL, "/defs", "env:RUNNING_PROCESS_SERVICE_DEF_DIR");
-    check_dir("/flag", "/flag", "flag:--service-def-dir");
-    setenv(DEFINITION_DIR_VARIABLE, "defs", 1);
-    check_dir("/flag", "/flag", "flag:--service-def-dir");
-    check_int(definition_dir_resolve(NULL, dir, &source), DEFINITION_DIR_E_RELATIVE);
-    check_fatal(!chdir("/tmp"));
-    check_dir("flag/dir", "/tmp/flag/dir", "flag:--service-def-dir");
-    check_fatal(!chdir("/"));
-    check_dir("flag", "/flag", "flag:--service-def-dir");
-    check_int(definition_dir_resolve("", dir, &source), DEFINITION_DIR_E_EMPTY);
-    check_str(definition_dir_error_text(DEFINITION_DIR_E_EMPTY), "--service-def-dir must not be empty");
-    unsetenv(DEFINITION_DIR_VARIABLE);
-}
-
 CHECK_PROGRAM("service/definition", {"the frozen example, both ways", test_example},
               {"the smallest useful file", test_smallest}, {"decoding is strict where it must be", test_decoding},
               {"64 KiB and no more", test_size_limit}, {"every rule", test_rules},
@@ -411,5 +369,4 @@ CHECK_PROGRAM("service/definition", {"the frozen example, both ways", test_examp
               {"names and versions", test_corpora},
               {"details are short, one line, printable", test_details_are_one_line},
               {"differences by name", test_differences}, {"references", test_references},
-              {"no string of the schema is forgotten", test_every_string_of_the_schema},
-              {"directory of definitions", test_directory})
+              {"no string of the schema is forgotten", test_every_string_of_the_schema})

@@ -91,7 +91,7 @@ static void test_refusals(void)
 
 static void test_directory(void)
 {
-    char dir[ENDPOINT_DIR_SIZE], want[128];
+    char dir[ENDPOINT_DIR_SIZE], want[128], longest[ENDPOINT_DIR_SIZE + 1];
 
     snprintf(want, sizeof(want), "/tmp/running-process-%u/broker", (unsigned int)getuid());
     setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
@@ -108,6 +108,16 @@ static void test_directory(void)
     check_str(dir, want);
     setenv("XDG_RUNTIME_DIR", "run", 1);
     check_int(endpoint_dir(dir), ENDPOINT_E_RELATIVE);
+    memset(longest, 'r', sizeof(longest) - 1);
+    longest[0] = '/';
+    longest[sizeof(dir) - strlen("/running-process/broker") - 1] = '\0';
+    setenv("XDG_RUNTIME_DIR", longest, 1);
+    check_int(endpoint_dir(dir), 0);
+    check_int(strlen(dir), sizeof(dir) - 1);
+    longest[strlen(longest)] = 'r';
+    longest[sizeof(longest) - 1] = '\0';
+    setenv("XDG_RUNTIME_DIR", longest, 1);
+    check_int(endpoint_dir(dir), ENDPOINT_E_TOO_LONG);
 }
 
 static void test_backend(void)
@@ -145,6 +155,10 @@ static void check_resolves(int isolation, const char *explicit_instance, int cod
 
 static void test_resolve(void)
 {
+    struct definition nameless = {.service_name = "Not/A/Name", .isolation = ISOLATION_SHARED};
+    struct instance_id id;
+
+    check_int(instance_resolve(&nameless, &id), INSTANCE_E_NAME);
     check_resolves(ISOLATION_PRIVATE, "", 0, "private:zccache");
     check_resolves(ISOLATION_SHARED, "", 0, "shared");
     check_resolves(ISOLATION_SHARED, "ignored here", 0, "shared");

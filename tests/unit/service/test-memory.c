@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "failing_alloc.h"
+#include "service/definition_file.h"
 #include "service/definition_format.h"
 #include "service/definition_text.h"
 #include "service/store.h"
@@ -49,6 +50,18 @@ static int run_text(void)
     int r = definition_parse_text(SLICE("service_name: \"tool\" binary_path: \"/x\" labels { key: \"a\" }"
                                         "version_allow_list: [\"1.0.0\", \"2.0.0\"]"),
                                   "tool", &report, &definition);
+
+    definition_unref(definition);
+    return r;
+}
+
+static char long_text[1 << 15];
+
+static int run_long_text(void)
+{
+    struct definition *definition = NULL;
+    struct text_report report;
+    int r = definition_parse_text(slice_from(long_text), NULL, &report, &definition);
 
     definition_unref(definition);
     return r;
@@ -111,9 +124,38 @@ static int run_store(void)
     return r;
 }
 
+static int run_load(void)
+{
+    const struct definition *definition = NULL;
+    struct definition_file file;
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+    r = definition_file_load(dir_fd, "tool.txtpb", DEFINITION_FORM_TEXT, "tool", &file, &definition);
+    close(dir_fd);
+    if (r == 0)
+        definition_unrefp(&definition);
+    return r;
+}
+
 static void test_text(void)
 {
     check(sweep(run_text) > 3);
+}
+
+/* Of each kind so many that each has its turn to be what a new piece of memory is asked for. */
+static void test_long_text(void)
+{
+    static const char *const pieces[] = {"labels {}\n", "version_allow_list: \"1.0.0\"\n",
+                                         "labels { key: \"a long key, and unlike any other\" }\n"};
+
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        size_t used = (size_t)snprintf(long_text, sizeof(long_text), "service_name: \"tool\" binary_path: \"/x\"\n");
+
+        for (int n = 0; n < 500; n++)
+            used += (size_t)snprintf(long_text + used, sizeof(long_text) - used, "%s", pieces[i]);
+        check(used < sizeof(long_text));
+        check(sweep(run_long_text) > 5);
+    }
 }
 
 static void test_round_trip(void)
@@ -138,6 +180,7 @@ static void test_store(void)
     fputs(text, file);
     fclose(file);
     check(sweep(run_store) > 5);
+    check(sweep(run_load) > 3);
 }
 
 /* At rest, an answer takes no memory at all. */
@@ -162,6 +205,6 @@ static void test_warm(void)
     store_deinit(&store);
 }
 
-CHECK_PROGRAM("service/memory", {"text", test_text}, {"text, copy, binary, text", test_round_trip},
-              {"formatting", test_format}, {"the store", test_store},
+CHECK_PROGRAM("service/memory", {"text", test_text}, {"long texts", test_long_text},
+              {"text, copy, binary, text", test_round_trip}, {"formatting", test_format}, {"the store", test_store},
               {"the store at rest allocates nothing", test_warm})
