@@ -93,6 +93,7 @@ static void test_exhaustion(void)
 {
     struct allocator allocator;
     struct endpoint_reservation held = {0}, none = {0};
+    char path[109];
 
     start(&allocator, "/run/x", random_fixed);
     check_int(allocator_reserve(&allocator, &held), 0);
@@ -110,6 +111,13 @@ static void test_exhaustion(void)
     check_int(allocator_reserve(&allocator, &held), ALLOCATOR_E_EXHAUSTED);
     allocator_move(&allocator, &none, &held);
     check(held.is_held && !none.is_held);
+    allocator_release(&held);
+    memset(path, '/', 108);
+    path[108] = '\0';
+    check_int(allocator_reserve_path(&allocator, path, &held), ALLOCATOR_E_TOO_LONG);
+    check(!held.is_held);
+    check_int(allocator_reserve_path(&allocator, path + 1, &held), 0);
+    check_str(held.path, path + 1);
     allocator_release(&held);
 }
 

@@ -104,8 +104,9 @@ static void test_limit_of_a_service(void)
 static void test_limit_of_all(void)
 {
     struct scene scene;
-    struct asked asked;
+    struct asked asked, launching;
     struct definition *definition;
+    uint32_t n_live;
 
     definition = scene_begin(&scene, "");
     scene.backends.registry.n = BACKENDS_TOTAL_MAX; /* as if so many lived */
@@ -114,6 +115,56 @@ static void test_limit_of_all(void)
     scene_check_refused(&asked, ERROR_CODE(RATE_LIMITED), 1000, "backend limit reached");
     scene.backends.registry.n = 0;
     scene_up(&scene, definition, &asked);
+    n_live = scene.backends.registry.n;
+    scene.backends.registry.n = BACKENDS_TOTAL_MAX - 1; /* the last place is taken by a launch */
+    scene_ask(&scene, definition, "2.0.0", &launching);
+    check_int(launching.r, BACKENDS_E_WAIT);
+    scene_ask(&scene, definition, "3.0.0", &asked);
+    scene_check_refused(&asked, ERROR_CODE(RATE_LIMITED), 1000, "backend limit reached");
+    scene.backends.registry.n = n_live;
+    scene_run_until_answered(&scene, &launching);
+    scene_end(&scene, definition);
+}
+
+static int hang_fds[2];
+
+static bool hang(int fd)
+{
+    char byte;
+
+    (void)fd;
+    (void)!read(hang_fds[0], &byte, 1);
+    return false;
+}
+
+/* Decision 14: a binary on a dead mount is refused with code 3, those who ask while it hangs at once. */
+static void test_hung_binary(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+
+    check_int(pipe2(hang_fds, O_CLOEXEC), 0);
+    definition = scene_begin(&scene, "");
+    scene.backends.hashes.limit_nsec = 20 * NSEC_PER_MSEC;
+    scene.backends.hashes.is_local = hang;
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    check_int(asked.r, BACKENDS_E_WAIT);
+    scene_run_until_answered(&scene, &asked);
+    scene_check_refused(&asked, ERROR_CODE(BACKEND_SPAWN_FAILED), 1000,
+                        "backend spawn failed: reading the backend binary took longer than 10 s");
+    for (int i = 0; i < 5; i++) { /* which costs no attempt */
+        scene_ask(&scene, definition, "1.0.0", &asked);
+        check_int(asked.r, 0);
+        scene_check_refused(&asked, ERROR_CODE(BACKEND_SPAWN_FAILED), 1000,
+                            "backend spawn failed: reading the backend binary took longer than 10 s");
+    }
+    check_int(scene.backends.budget.n_states, 0);
+    close(hang_fds[1]); /* the mount comes back */
+    while (loop_jobs_stuck(&scene.loop) > 0) {
+        check_int(loop_turn(&scene.loop, false), 0);
+    }
+    close(hang_fds[0]);
     scene_end(&scene, definition);
 }
 
@@ -301,7 +352,7 @@ static void test_registered_mode_launches_nothing(void)
 CHECK_PROGRAM("backend/launch-limits", {"the 257th waiter is refused", test_too_many_waiters},
               {"the ninth launch is refused", test_eight_launches_at_once},
               {"16 live backends a service", test_limit_of_a_service}, {"1024 live backends in all", test_limit_of_all},
-              {"the budget ends launches", test_budget},
+              {"a binary that hangs", test_hung_binary}, {"the budget ends launches", test_budget},
               {"a key whose window is over is forgotten", test_budget_is_swept},
               {"a crash loop is limited", test_crash_loop_is_limited},
               {"a backend that stays up is forgiven", test_stable_backend_is_forgiven},

@@ -232,8 +232,12 @@ static void test_lost_endpoints(void)
     struct backend_key keys[4];
     struct backend *backends[4], *again;
     pid_t pids[5];
-    char path[128];
+    char path[128], link_path[128], loop_path[136], *path_of_0;
     int fds[4], other, n_lost = 0;
+
+    snprintf(link_path, sizeof(link_path), "%s/round", check_tmpdir());
+    check_int(symlink(link_path, link_path), 0);
+    snprintf(loop_path, sizeof(loop_path), "%s/socket", link_path);
 
     begin(&loop, &registry, &seen);
     for (int i = 0; i < 4; i++) {
@@ -256,6 +260,11 @@ static void test_lost_endpoints(void)
     check_int(n_lost, 2);
     registry_recheck(&registry, count_lost, &n_lost);
     check_int(n_lost, 2); /* told once */
+    path_of_0 = backends[0]->external_path;
+    backends[0]->external_path = loop_path; /* one that cannot be looked at */
+    registry_recheck(&registry, count_lost, &n_lost);
+    check_int(n_lost, 2);
+    backends[0]->external_path = path_of_0;
     check(registry_get(&registry, &keys[0]) == backends[0]);
     check(registry_get(&registry, &keys[1]) == NULL);
     check(registry_get(&registry, &keys[2]) == backends[2]);
@@ -301,6 +310,13 @@ static void test_deserted_sockets(void)
     check(!socket_unlink_deserted(path));
     check_int(lstat(path, &st), 0);
     check_int(unlink(path), 0);
+    check_int(launcher_bind(path, &fd, &identity), 0);
+    close(fd);
+    if (lchown(path, 12345, (gid_t)-1) == 0) { /* root can make it somebody else's */
+        check(!socket_unlink_deserted(path));
+        check_int(lchown(path, geteuid(), (gid_t)-1), 0);
+    }
+    check(socket_unlink_deserted(path));
 }
 
 CHECK_PROGRAM("backend/registry", {"four parts make a key", test_keys},

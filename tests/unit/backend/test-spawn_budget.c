@@ -143,6 +143,24 @@ static void test_single_flight(void)
     spawn_budget_deinit(&budget);
 }
 
+/* Generation 0 means that there is no permit; it is left out when they begin anew. */
+static void test_generations_wrap(void)
+{
+    struct spawn_budget budget;
+    struct spawn_refusal refusal;
+    struct spawn_permit permit;
+    struct backend_key key = key_of("1.0.0");
+
+    spawn_budget_init(&budget, 3, S(30));
+    check_int(fail_at(&budget, &key, T0, &refusal), 0);
+    TAILQ_FIRST(&budget.by_age)->generation = UINT32_MAX;
+    check_int(spawn_budget_try_begin(&budget, &key, T0, &permit, &refusal), 0);
+    check_int(permit.generation, 1);
+    spawn_budget_finish_failed(&budget, &key, permit, T0);
+    check_int(spawn_budget_check(&budget, &key, T0, &refusal), 0);
+    spawn_budget_deinit(&budget);
+}
+
 static void test_launched_is_not_forgiven(void)
 {
     struct spawn_budget budget;
@@ -182,8 +200,17 @@ static void test_refund(void)
     check_int(row.attempts_used, 0);
     check(row.in_flight);
     spawn_budget_finish_failed(&budget, &key, permit, T0);
-    spawn_budget_refund(&budget, &key, permit, T0); /* over: gives nothing back any more */
     check_int(spawn_budget_try_begin(&budget, &key, T0, &permit, &refusal), 0);
+    spawn_budget_finish_failed(&budget, &key, permit, T0);
+    spawn_budget_refund(&budget, &key, permit, T0); /* over: gives nothing back any more */
+    check_int(spawn_budget_check(&budget, &key, T0, &refusal), SPAWN_BUDGET_E_EXHAUSTED);
+    /* nor is there anything to give back when the window has ended meanwhile */
+    check_int(spawn_budget_try_begin(&budget, &key, T0 + S(30), &permit, &refusal), 0);
+    spawn_budget_refund(&budget, &key, permit, T0 + S(60));
+    spawn_budget_finish_failed(&budget, &key, permit, T0 + S(60));
+    spawn_budget_snapshot(&budget, &key, T0 + S(60), &row);
+    check_int(row.attempts_used, 0);
+    check_int(row.remaining, 1);
     spawn_budget_deinit(&budget);
 }
 
@@ -274,6 +301,7 @@ static void test_rows(void)
 CHECK_PROGRAM("backend/spawn_budget", {"2 in 10 s: the trip is told once", test_storm_trip},
               {"1 in 10 s: what a snapshot says", test_snapshot}, {"3 in 30 s", test_default},
               {"zeroes are clamped", test_clamps}, {"one flight a key, generations", test_single_flight},
+              {"generations begin anew at 1", test_generations_wrap},
               {"a launch is not forgiven before it is stable", test_launched_is_not_forgiven},
               {"a refund gives the attempt back, not the flight", test_refund},
               {"a clock that goes back counts as none elapsed", test_clock_going_back},

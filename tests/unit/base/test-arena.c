@@ -66,6 +66,17 @@ static void test_strings_without_gaps(void)
 static void test_limit(void)
 {
     struct arena arena;
+    _Alignas(16) uint8_t block[64];
+
+    arena_init(&arena, block, sizeof(block), 15); /* the gap before an object counts too */
+    check(arena_alloc(&arena, 1) == block);
+    check(arena_alloc(&arena, 8) == NULL);
+    check(arena.over_limit);
+    check_int(arena.used, 1);
+    arena.limit = 16;
+    check(arena_alloc(&arena, 8) == block + 8);
+    check_int(arena.used, 16);
+    arena_deinit(&arena);
 
     arena_init(&arena, NULL, 0, 100);
     check(arena_alloc(&arena, 10) != NULL);

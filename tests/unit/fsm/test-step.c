@@ -182,6 +182,8 @@ static void test_birth_outcome(void)
     a.pass_returns = OFFER_EVENT_OFFERED;
     offer_start(&a, &world);
     check_int(offer_state(&a), OFFER_STATE_PASSING); /* only the birth's actions */
+    check(!fsm_ticket_is_valid(a.ticket));           /* the work has said what came of it, once and for all */
+    fsm_finish(a.ticket, OFFER_EVENT_REFUSED);
     offer_raise(&a, OFFER_EVENT_NACK);
     fsm_world_run(&world);
     check_int(offer_state(&a), OFFER_STATE_REVOKED); /* offered, then nack */
