@@ -2,15 +2,17 @@
 
 /*
  * The identity probe from both sides. The input is (a) the body of an answer, raw; (b) the payload of an otherwise
- * perfect answer; (c) the identity behind the right nonce; (d) a request. What an answer says is accepted only with an
- * endpoint and a hash of 32 bytes, and in the order of the specification; what we answer to a request that we accept is
- * accepted by our own check and names the identity that was put in.
+ * perfect answer; (c) the identity behind the right nonce; (d) a request; (e) the text of an identity file. What an
+ * answer says is accepted only with an endpoint and a hash of 32 bytes, and in the order of the specification; what we
+ * answer to a request that we accept is accepted by our own check and names the identity that was put in; a file that
+ * can be read says the same when it is written again.
  */
 
 #include <string.h>
 
 #include "base/buffer.h"
 #include "fuzz/fuzz.h"
+#include "rpb/backend.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
 #include "wire/probe.h"
@@ -147,6 +149,22 @@ static void fuzz_request(struct slice body)
     arena_deinit(&arena);
 }
 
+static void fuzz_file(struct slice text)
+{
+    static struct rpb_backend_identity identity, again;
+    char *json = NULL;
+
+    memset(&identity, 0, sizeof(identity));
+    memset(&again, 0, sizeof(again));
+    if (rpb_backend_identity_from_json(text.data, text.size, &identity) != 0) {
+        return;
+    }
+    MUST(rpb_backend_identity_to_json(&identity, &json) == 0);
+    MUST(rpb_backend_identity_from_json(json, strlen(json), &again) == 0);
+    MUST(memcmp(&identity, &again, sizeof(again)) == 0);
+    free(json);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice input = {(const char *)data, size};
@@ -159,5 +177,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_payload((struct slice){(const char *)nonce, 0}, input);
     fuzz_payload((struct slice){(const char *)nonce, sizeof(nonce)}, input);
     fuzz_request(input);
+    fuzz_file(input);
     return 0;
 }

@@ -3,7 +3,8 @@
 /*
  * Everything in wire/ that reads bytes of a peer. The first byte of an input chooses a message type, the second how the
  * rest is cut into pieces. Beyond "no crash" it checks what must hold for any bytes: pieces give the verdict of the
- * whole; what the scan accepts the decoder accepts, within its budget; what was decoded packs and decodes to the same;
+ * whole; what the scan accepts the decoder accepts, within its budget; what was decoded packs and decodes to the same,
+ * and is what protobuf-c makes of it by itself; every admin request that can be read is answered with a document;
  * the skimmer remembers what the decoder says; a name or version that passes fits a second reading of its form.
  */
 
@@ -12,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "fuzz/fuzz.h"
+#include "ops/admin.h"
 #include "wire/envelope.h"
 #include "wire/frame_scan.h"
 #include "wire/message.h"
@@ -90,6 +92,82 @@ static void fuzz_again(enum message_type type, const ProtobufCMessage *message)
     free(packed);
 }
 
+/* Whether a field that the schema lacks is anywhere in @message. */
+static bool has_unknown(const ProtobufCMessage *message)
+{
+    bool found = message->n_unknown_fields > 0;
+
+    for (unsigned i = 0; i < message->descriptor->n_fields && !found; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        const char *quantifier = (const char *)message + field->quantifier_offset;
+        void *const *member = (void *const *)(const void *)((const char *)message + field->offset);
+
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE) {
+            continue;
+        }
+        if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+            for (size_t k = 0; k < *(const size_t *)(const void *)quantifier && !found; k++) {
+                found = has_unknown(((ProtobufCMessage **)*member)[k]);
+            }
+        } else if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) ||
+                   *(const uint32_t *)(const void *)quantifier == field->id) {
+            found = *member != NULL && has_unknown(*member);
+        }
+    }
+    return found;
+}
+
+/* The library by itself, without scan, budget and arena, reads the same. */
+static void fuzz_stock(enum message_type type, const ProtobufCMessage *message, const uint8_t *data, size_t size)
+{
+    ProtobufCMessage *stock = protobuf_c_message_unpack(message_descriptor(type), NULL, size, data);
+    size_t packed_size = message_size(message);
+    uint8_t *packed = malloc(packed_size + 1), *other = malloc(packed_size + 1);
+
+    MUST(stock != NULL && packed != NULL && other != NULL);
+    if (!has_unknown(stock)) {
+        MUST(protobuf_c_message_get_packed_size(stock) == packed_size);
+        MUST(message_pack(message, packed) == packed_size);
+        MUST(protobuf_c_message_pack(stock, other) == packed_size && memcmp(packed, other, packed_size) == 0);
+    }
+    free(packed);
+    free(other);
+    protobuf_c_message_free_unpacked(stock, NULL);
+}
+
+static void facts(void *owner, struct admin_facts *ret_facts)
+{
+    (void)owner;
+    *ret_facts = (struct admin_facts){.is_accepting = true, .connections_open = 1};
+}
+
+/* Refused for nothing but a text that is too long; else answered, with a reply that can be read. */
+static void fuzz_admin(const AdminRequest *request)
+{
+    static const struct admin admin = {.broker_instance = "shared", .broker_pid = 1, .facts = facts};
+    bool is_long = strlen(request->service_name) > 4096 || strlen(request->output_path) > 4096;
+    struct admin_reply reply = {0};
+    ProtobufCMessage *message;
+    uint8_t *packed;
+    struct arena arena;
+    AdminReply made;
+    size_t size;
+    int r = admin_answer(&admin, request, &reply);
+
+    MUST(r == (is_long ? ADMIN_E_MALFORMED : 0));
+    if (r == 0) {
+        admin_reply_message(&reply, &made);
+        size = message_size(MESSAGE_OF(&made));
+        packed = malloc(size + 1);
+        MUST(packed != NULL && message_pack(MESSAGE_OF(&made), packed) == size);
+        arena_init(&arena, NULL, 0, SIZE_MAX);
+        MUST(message_unpack(MESSAGE_ADMIN_REPLY, slice_from_bytes(packed, size), &arena, &message) == 0);
+        arena_deinit(&arena);
+        free(packed);
+    }
+    admin_reply_deinit(&reply);
+}
+
 static void fuzz_skim(const Frame *frame, const uint8_t *data, size_t size, uint32_t state)
 {
     static struct skim skim;
@@ -130,6 +208,10 @@ static void fuzz_message(enum message_type type, const uint8_t *data, size_t siz
     MUST(scanned != 0 || r == 0 || arena.over_limit);
     if (r == 0) {
         fuzz_again(type, message);
+        fuzz_stock(type, message, data, size);
+    }
+    if (r == 0 && type == MESSAGE_ADMIN_REQUEST) {
+        fuzz_admin((const AdminRequest *)(const void *)message);
     }
     if (type == MESSAGE_FRAME && !arena.over_limit) {
         fuzz_skim((const Frame *)message, data, size, state);
