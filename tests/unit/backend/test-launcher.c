@@ -164,6 +164,11 @@ static char *from_broker[] = {
     (char[]){"LANGUAGE=de"},
     (char[]){"RUNNING_PROCESS_BROKER_V1_SESSION_TOKEN=secret"},
     (char[]){"RUNNING_PROCESS_BROKER_LISTENER_FD=9"},
+    (char[]){"RUNNING_PROCESS_IS_DAEMON=0"},
+    (char[]){
+        "NOTIFY_SOCKET=/run/notify"}, /* what a service manager tells its service is not for the service's children */
+    (char[]){"WATCHDOG_USEC=1"},
+    (char[]){"LISTEN_FDS=1"},
     NULL,
 };
 
@@ -232,6 +237,11 @@ static void test_environment_without_a_user(void)
     check_str(value_of(env, "HOME"), "/broker");
     check_str(value_of(env, "XDG_CONFIG_HOME"), "/x");
     check(value_of(env, "RUNNING_PROCESS_BROKER_LISTENER_FD") == NULL); /* not our own, though all else passes */
+    check(value_of(env, "RUNNING_PROCESS_BROKER_V1_SESSION_TOKEN") == NULL);
+    check_str(value_of(env, "RUNNING_PROCESS_IS_DAEMON"), "1");
+    check(value_of(env, "NOTIFY_SOCKET") == NULL);
+    check(value_of(env, "WATCHDOG_USEC") == NULL);
+    check(value_of(env, "LISTEN_FDS") == NULL);
     free(env);
     child_baseline_deinit(&baseline);
     check_int(child_baseline_init(&baseline), 0);
