@@ -59,6 +59,7 @@ CASES = {
     "27, the socket": ["test_serve_modes.Socket.test_killed_and_started_again",
                        "test_serve_modes.Socket.test_second_broker", "test_serve_modes.Socket.test_starters_in_a_race",
                        "test_serve_modes.Socket.test_the_socket_of_a_successor_is_not_removed"],
+    "27, the lock": ["test_surroundings.Places.test_somebody_holds_the_lock"],
     "27, its backends": NOT_YET + "adoption",
     "28, at start": ["test_faults.FileSystems.test_case_28_start_on_one_that_cannot_be_written",
                      "test_serve_modes.Socket.test_parents", "test_serve_modes.Socket.test_parent_of_another_user",

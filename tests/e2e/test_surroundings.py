@@ -336,6 +336,16 @@ class Places(Fault):
             pass
         self.judge(broker, canary)
 
+    def test_somebody_holds_the_lock(self):
+        """Without a socket that could be asked: the lock alone decides who may bind."""
+        with open(self.box.socket + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            daemon = self.box.daemon("--serve-launch", self.box.socket, "--service-def-dir", self.box.defs)
+            self.assertEqual(daemon.wait(), 1)
+            self.assertIn("already running", daemon.stderr())
+            self.assertFalse(os.path.lexists(self.box.socket))
+        self.start().stop()
+
     def test_the_socket_is_removed_again_and_again(self):
         broker = self.start()
         for number in range(30):
