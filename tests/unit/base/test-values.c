@@ -184,6 +184,9 @@ static void test_buffer_limits(void)
     check_int(buffer_reserve(&buffer, 1), 0);
     check_int(buffer.capacity, 10); /* never above the limit */
     buffer_deinit(&buffer);
+    check_int(buffer_reserve(&buffer, 11), -ENOBUFS);
+    check_int(buffer_reserve(&buffer, 10), 0); /* all of it at once */
+    buffer_deinit(&buffer);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- others */
