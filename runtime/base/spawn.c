@@ -73,19 +73,25 @@ static int arrange_standard_fds(int null_fd)
     return r < 0 ? r : 0;
 }
 
+/* @fd, or a copy of it that is not below @lowest. */
+static int lift(int fd, int lowest)
+{
+    return fd >= lowest ? fd : sys_dup_cloexec(fd, lowest);
+}
+
 /* Every source and the pipe first move above all targets, so that no dup2() can overwrite what is still needed. */
 static int arrange_fds(struct child *child)
 {
     int lowest = highest_number(child) + 1;
     int r;
 
-    r = sys_dup_cloexec(child->exec_pipe, lowest);
+    r = lift(child->exec_pipe, lowest);
     if (r < 0) {
         return r;
     }
     child->exec_pipe = r;
     for (size_t i = 0; i < child->n_fds; i++) {
-        child->fds[i].fd = sys_dup_cloexec(child->fds[i].fd, lowest);
+        child->fds[i].fd = lift(child->fds[i].fd, lowest);
         if (child->fds[i].fd < 0) {
             return child->fds[i].fd;
         }
