@@ -61,7 +61,7 @@ static void test_out_of_memory(void)
     while (launch_with_failing(n) && n < 500) {
         n++;
     }
-    check(n >= 10 || !failing_alloc_is_possible()); /* there is something to fail */
+    check(n >= 6 || !failing_alloc_is_possible()); /* there is something to fail */
     check(n < 500);
 }
 
