@@ -368,6 +368,18 @@ class Failures(Launch):
         self.assertIn(words, reply.reason)
         return reply.reason
 
+    def test_paths_that_are_no_text(self):
+        """A path may be any bytes, and a long one is cut: the reply can be decoded all the same."""
+        broker = self.start()
+        self.box.definition("cut", "/" + "\u00e9" * 120, per_version_binary_dir="/")
+        self.refuse(broker, "cut", words="\u00e9\ufffd could not be canonicalized")
+        program = os.path.join(os.fsencode(self.box.dir), b"caf\xe9")
+        os.mkdir(program)
+        os.symlink(program, os.path.join(self.box.bin, "link"))
+        self.box.definition("bytes", os.path.join(self.box.bin, "link"), per_version_binary_dir=self.box.bin)
+        self.refuse(broker, "bytes", words="caf\ufffd is outside")
+        self.finish(broker)
+
     def test_files_that_cannot_be_run(self):
         broker = self.start()
         path = os.path.join(self.box.bin, "svc")
