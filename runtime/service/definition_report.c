@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/text.h"
+
 void text_report_init(struct text_report *report)
 {
     report->n_diagnostics = 0;
@@ -117,19 +119,11 @@ const char *definition_text_first_error(const struct text_report *report, const 
 static size_t shown_size(struct slice text)
 {
     const unsigned char *byte = (const unsigned char *)text.data;
-    size_t size = byte[0] < 0x80 ? 1 : byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
+    size_t size = text_character_size(text);
 
     if (byte[0] < 0x20 || byte[0] == 0x7f || byte[0] == '"' || byte[0] == '\\')
         return 0;
-    if (byte[0] >= 0x80 && byte[0] < 0xc2)
-        return 0;
-    if (size > text.size || (byte[0] == 0xc2 && byte[1] < 0xa0))
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((byte[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return size;
+    return size == 2 && byte[0] == 0xc2 && byte[1] < 0xa0 ? 0 : size;
 }
 
 const char *text_quote(struct slice text, char *ret_quoted, size_t size)

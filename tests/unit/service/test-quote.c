@@ -19,11 +19,14 @@ static void test_quote(void)
     check_str(QUOTE("a\"b\\c"), "\"a\\\"b\\\\c\"");
     check_str(QUOTE("\x01\x7f"), "\"\\001\\177\"");
     check_str(QUOTE("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"");
-    check_str(QUOTE("\x80"), "\"\\200\"");            /* no first byte */
-    check_str(QUOTE("\xc0\xaf"), "\"\\300\\257\"");   /* overlong */
-    check_str(QUOTE("\xc2\x85"), "\"\\302\\205\"");   /* a C1 control, which terminals obey */
-    check_str(QUOTE("\xe2\x82"), "\"\\342\\202\"");   /* cut off */
-    check_str(QUOTE("\xe2\x82z"), "\"\\342\\202z\""); /* broken off */
+    check_str(QUOTE("\x80"), "\"\\200\"");                            /* no first byte */
+    check_str(QUOTE("\xc0\xaf"), "\"\\300\\257\"");                   /* overlong */
+    check_str(QUOTE("\xc2\x85"), "\"\\302\\205\"");                   /* a C1 control, which terminals obey */
+    check_str(QUOTE("\xe2\x82"), "\"\\342\\202\"");                   /* cut off */
+    check_str(QUOTE("\xe2\x82z"), "\"\\342\\202z\"");                 /* broken off */
+    check_str(QUOTE("\xe0\x82\x9b"), "\"\\340\\202\\233\"");          /* a control in an overlong form */
+    check_str(QUOTE("\xed\xa0\x80"), "\"\\355\\240\\200\"");          /* a surrogate */
+    check_str(QUOTE("\xf4\x90\x80\x80"), "\"\\364\\220\\200\\200\""); /* behind the last character */
 }
 
 static void test_quote_is_cut(void)
