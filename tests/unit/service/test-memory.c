@@ -124,13 +124,13 @@ static int run_store(void)
     return r;
 }
 
-static int run_load(void)
+static int run_load_binary(void)
 {
     const struct definition *definition = NULL;
     struct definition_file file;
     int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
-    r = definition_file_load(dir_fd, "tool.txtpb", DEFINITION_FORM_TEXT, "tool", &file, &definition);
+    r = definition_file_load(dir_fd, "tool.servicedef", DEFINITION_FORM_BINARY, "tool", &file, &definition);
     close(dir_fd);
     if (r == 0)
         definition_unrefp(&definition);
@@ -180,7 +180,12 @@ static void test_store(void)
     fputs(text, file);
     fclose(file);
     check(sweep(run_store) > 5);
-    check(sweep(run_load) > 3);
+    snprintf(path, sizeof(path), "%s/tool.servicedef", dir);
+    file = fopen(path, "w");
+    check_fatal(file != NULL);
+    fputs("\x0a\x04tool\x12\x02/x", file); /* service_name, binary_path */
+    fclose(file);
+    check(sweep(run_load_binary) > 2);
 }
 
 /* At rest, an answer takes no memory at all. */
