@@ -58,6 +58,13 @@ static uint32_t mix(uint32_t hash, const char *text)
     return (hash ^ 0xffu) * 16777619u;
 }
 
+uint32_t backend_service_bucket(const char *service)
+{
+    uint32_t hash = mix(2166136261u, service);
+
+    return hash ^ (hash >> 16);
+}
+
 uint32_t backend_key_bucket(const struct backend_key *key)
 {
     uint32_t hash = mix(mix(mix(2166136261u, key->service), key->version), key->instance);

@@ -34,5 +34,8 @@ bool backend_key_equal_but_hash(const struct backend_key *a, const struct backen
 /* A number to choose a bucket by. Keys are equal => numbers are equal; independent of the hash of the executable. */
 uint32_t backend_key_bucket(const struct backend_key *key);
 
+/* The same for all backends of a service. */
+uint32_t backend_service_bucket(const char *service);
+
 /* Order of rows in listings: instance, service, version, hash. <0, 0, >0. */
 int backend_key_compare(const struct backend_key *a, const struct backend_key *b);

@@ -135,6 +135,12 @@ static struct backend_list *bucket_of(struct registry *registry, const struct ba
     return &registry->buckets[backend_key_bucket(key) % 256];
 }
 
+/* Those of one service, and whoever shares the place: for counting without a walk over everything. */
+static struct backend_list *service_of(struct registry *registry, const char *service)
+{
+    return &registry->services[backend_service_bucket(service) % 64];
+}
+
 struct backend *registry_get(struct registry *registry, const struct backend_key *key)
 {
     struct backend *backend;
@@ -198,6 +204,7 @@ void registry_remove(struct backend *backend)
         return;
     }
     LIST_REMOVE(backend, entry);
+    LIST_REMOVE(backend, of_service);
     backend->registry->n--;
     backend->registry = NULL;
     loop_child_unlink(&backend->child);
@@ -244,28 +251,21 @@ int registry_insert(struct registry *registry, struct backend *backend, int pidf
     loop_timer_init(&backend->stable, registry->loop, on_stable, backend);
     loop_timer_set(&backend->stable, nsec_add(loop_now(registry->loop), registry->stable_after_nsec));
     LIST_INSERT_HEAD(bucket_of(registry, &backend->key), backend, entry);
+    LIST_INSERT_HEAD(service_of(registry, backend->key.service), backend, of_service);
     registry->n++;
     return 0;
 }
 
-struct count {
-    const char *service;
-    uint32_t n;
-};
-
-static void count_one(struct backend *backend, void *userdata)
-{
-    struct count *count = userdata;
-
-    count->n += strcmp(backend->key.service, count->service) == 0;
-}
-
 uint32_t registry_count_service(struct registry *registry, const char *service)
 {
-    struct count count = {.service = service};
+    const struct backend *backend;
+    uint32_t n = 0;
 
-    registry_each(registry, count_one, &count);
-    return count.n;
+    LIST_FOREACH(backend, service_of(registry, service), of_service)
+    {
+        n += strcmp(backend->key.service, service) == 0;
+    }
+    return n;
 }
 
 void registry_each(struct registry *registry, void (*each)(struct backend *backend, void *userdata), void *userdata)

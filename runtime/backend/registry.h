@@ -28,7 +28,7 @@ struct socket_identity {
 
 /* One live backend. */
 struct backend {
-    LIST_ENTRY(backend) entry;
+    LIST_ENTRY(backend) entry, of_service;
     struct registry *registry; /* NULL: not registered */
     struct backend_key key;
     struct endpoint_reservation endpoint;
@@ -57,6 +57,7 @@ struct registry {
     void *owner;
     uint32_t n;
     struct backend_list buckets[256];
+    struct backend_list services[64]; /* the same backends by their service alone */
 };
 
 void registry_init(struct registry *registry, struct loop *loop, nsec_t stable_after_nsec);
