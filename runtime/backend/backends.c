@@ -295,26 +295,6 @@ static bool is_at_limit(struct backends *backends, const struct backend_key *key
            count_of_service(backends, key->service) >= BACKENDS_PER_SERVICE_MAX;
 }
 
-/* Where only registered backends are served, a miss is an attempt that failed (spec 01 §6.5 step 14). */
-static int miss_without_launcher(struct backends *backends, const struct backend_key *key,
-                                 struct backend_answer *ret_answer)
-{
-    struct spawn_refusal refusal = {0};
-    struct spawn_permit permit;
-    int r;
-
-    if (is_over_budget(backends, key, ret_answer)) {
-        return 0;
-    }
-    r = backends_take_permit(backends, key, &permit, &refusal);
-    if (r != 0) {
-        return error_fold(r);
-    }
-    spawn_budget_finish_failed(&backends->budget, key, permit, loop_now(backends->config.loop));
-    backend_answer_not_registered(ret_answer);
-    return 0;
-}
-
 /* Steps 11 to 15 for a key that is as known as it will be. */
 static int ask_for_key(struct backends *backends, const struct backend_key *key, const struct launch_known *known,
                        const struct backend_request *request, struct backend_waiter *waiter,
@@ -346,6 +326,7 @@ static int ask_for_key(struct backends *backends, const struct backend_key *key,
     return r < 0 ? error_trace(r) : BACKENDS_E_WAIT;
 }
 
+/* Where only registered backends are served no launch is spent: every miss says the same (spec 01 §11.1). */
 static int ask_registered(struct backends *backends, const struct backend_request *request,
                           struct backend_answer *ret_answer)
 {
@@ -356,7 +337,11 @@ static int ask_registered(struct backends *backends, const struct backend_reques
         return error_origin(-EINVAL);
     }
     backend = registry_get_any_build(&backends->registry, &key);
-    return backend ? answer_ready(backend, ret_answer) : miss_without_launcher(backends, &key, ret_answer);
+    if (!backend) {
+        backend_answer_not_registered(ret_answer);
+        return 0;
+    }
+    return answer_ready(backend, ret_answer);
 }
 
 /* ------------------------------------------------------------------------------------------- waiting for the hash */
