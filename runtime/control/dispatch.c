@@ -47,7 +47,6 @@ static enum connection_event refuse_frame(struct connection *connection, enum fr
 
     connection->fault = fault;
     control->counters.refused_frames++;
-    control_failed(control, refusals[fault].reason);
     reply_refuse(&reply, refusals[fault].code, refusals[fault].reason, 0);
     return put_refusal(connection, &reply);
 }

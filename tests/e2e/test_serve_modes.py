@@ -318,8 +318,17 @@ class Once(harness.Case):
                            "Hello frame payload_protocol must be control-plane", 0)
 
     def test_header_cap_is_64_kib(self):
-        got, _, _ = self.once(b"\x01\x01\x00\x01\x00")
-        self.assertEqual(got, refusal(harness.PEER_REJECTED, "initial Hello frame exceeds 64 KiB", request_id=0))
+        got, status, _ = self.once(b"\x01\x01\x00\x01\x00")
+        self.assertEqual((got, status), (refusal(harness.PEER_REJECTED, "initial Hello frame exceeds 64 KiB",
+                                                 request_id=0), 0))
+
+    def test_a_refused_frame_is_no_failure(self):
+        for data, code, reason in ((b"\x02", harness.VERSION_UNSUPPORTED, "unsupported framing version"),
+                                   (b"\x01\x05", harness.PEER_REJECTED, "incomplete Hello frame"),
+                                   (harness.frame(b"", payload_protocol=0)[:-1] + b"\xff", harness.PEER_REJECTED,
+                                    "malformed broker Frame")):
+            got, status, _ = self.once(data, finish=True)
+            self.assertEqual((got, status), (refusal(code, reason, request_id=0), 0))
 
     def test_silent_peer_ends_it(self):
         daemon = self.box.daemon("--serve-once", self.box.socket,

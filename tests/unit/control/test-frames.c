@@ -138,6 +138,7 @@ static void test_not_a_frame(void)
     rig_expect(&rig, bad_key, sizeof(bad_key), want);
     rig_expect(&rig, bad_utf8, sizeof(bad_utf8), want);
     rig_expect(&rig, nul, sizeof(nul), want);
+    check(control_first_error(rig.control) == NULL); /* who has been told is served */
     rig_down(&rig);
 }
 
