@@ -217,13 +217,18 @@ def backend_cost(box, broker, n):
     return (idle_rss(broker) - base) / n
 
 
-def growth(box, broker, hellos, seconds):
-    """(KiB, Hellos): what stays after so many, or as many as this time allows."""
-    request = request_file(box)
-    client(request, 5000, [("ours", broker.socket)])
+def growth(box, broker, requests, seconds, data=None):
+    """(KiB, requests): what stays after so many, or as many as this time allows. `data` is another request than a warm Hello,
+    whose reply always has the same size; it is read as an echo's, since what is in it does not matter."""
+    request, arm, size = request_file(box), "ours", 1
+    if data:
+        with open(request, "wb") as out:
+            out.write(data)
+        arm, size = "echo", len(harness.exchange(broker.socket, data))
+    client(request, 5000, [(arm, broker.socket)], echo_size=size)
     base = broker.rss_kib()
-    rows = tool("bench-load", "--request", request, "--most", hellos, "--milliseconds", seconds * 1000,
-                "ours=" + broker.socket)
+    rows = tool("bench-load", "--request", request, "--most", requests, "--milliseconds", seconds * 1000,
+                "--echo-size", size, "%s=%s" % (arm, broker.socket))
     return broker.rss_kib() - base, rows[0][4]
 
 

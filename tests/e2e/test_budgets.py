@@ -75,6 +75,20 @@ class Budgets(harness.Case):
         self.within("KiB of growth", kib)
         broker.stop()
 
+    @harness.plain_only
+    def test_memory_after_many_refusals(self):
+        """And after what is no Hello at all."""
+        broker = start_ours(self.box)
+        warm(broker.socket, self.box)
+        for name, data in (("unknown service", harness.hello_frame("nosuch")), ("bad name", harness.hello_frame("NO")),
+                           ("no frame", harness.framed(b"\xff\xff")), ("framing version", b"\x02\0\0\0\0"),
+                           ("admin", harness.admin_frame(4)), ("unsupported admin", harness.admin_frame(17))):
+            with self.subTest(name):
+                kib, done = counts.growth(self.box, broker, 10000, 60, data)
+                self.assertGreaterEqual(done, 1000)
+                self.within("KiB of growth", kib)
+        broker.stop()
+
 
 if __name__ == "__main__":
     harness.main()

@@ -53,6 +53,7 @@ CASES = {
          "tests/unit/backend/test-launch-failures.c", "tests/unit/backend/test-prober.c"],
     25: ["test_faults.Backends.test_case_25_32_first_hellos", "test_launch.Answers.test_a_slow_launch_does_not_delay_another"],
     "26, but during handoff": ["test_faults.Signals.test_case_26_signals_during_a_launch",
+                               "test_faults.Signals.test_case_26_a_second_signal",
                                "test_serve_modes.Socket.test_hangup_and_pipe_do_not_stop_it",
                                "test_admin.Verbs.test_shutdown_ends_a_launch_under_way"],
     "26, during handoff": NOT_YET + "handoff",
@@ -339,6 +340,33 @@ class Signals(Fault):
         self.assertEqual(harness.probe(pipe).pid, *self.box.backend_pids(os.path.join(self.box.bin, "canary")))
         for conn in waiting + [dump]:
             conn.close()
+
+
+    @harness.bare_only
+    def test_case_26_a_second_signal(self):
+        """The first one kills what is half launched, but a debugger that sleeps keeps that from going, and so the drain from
+        its end; the second does not wait for it."""
+        program = self.box.service("slow", ACT["never binds"])
+        broker = self.start()
+        with Conn(broker.socket) as waiting:
+            waiting.send(hello_frame("slow", "1.0.0"))
+            pid, = wait_for(lambda: self.box.backend_pids(program), "the launch")
+            try:
+                debugger = subprocess.Popen(["strace", "-o", "/dev/null", "-p", str(pid)], stderr=subprocess.PIPE)
+            except OSError:
+                self.skipTest("strace is not installed")
+            self.addCleanup(debugger.communicate)
+            self.addCleanup(debugger.kill)
+            if b"attached" not in debugger.stderr.readline():
+                self.skipTest("strace cannot attach")
+            os.kill(debugger.pid, signal.SIGSTOP)
+            os.kill(broker.pid, signal.SIGTERM)
+            self.assertRefused(parse_hello_reply(waiting.read_all()), SHUTTING_DOWN, "broker is shutting down", 1000)
+            self.said(broker, "draining")
+            self.assertTrue(broker.alive(), "nothing to wait for")
+            os.kill(broker.pid, signal.SIGTERM)
+            self.assertEqual(broker.wait(3 * harness.SLOW), 0)
+            self.said(broker, "drain-forced", "a second signal")
 
 
 @harness.bare_only
