@@ -109,7 +109,7 @@ enum launch_event launch_take_permit(struct launch *machine);
 enum launch_event launch_take_lock(struct launch *machine);
 /* registry look-up under the lock */
 enum launch_event launch_look_again(struct launch *machine);
-/* endpoint, canonical paths, modes, hash: on the worker */
+/* endpoint, canonical paths, modes, hash: on the worker unless known and local */
 enum launch_event launch_resolve_binary(struct launch *machine);
 /* spawn and wait for the exec pipe; a child that could not exec is reaped */
 enum launch_event launch_fork_child(struct launch *machine);
