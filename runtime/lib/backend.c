@@ -58,6 +58,28 @@ void backend_tell(const struct rpb_backend *backend, const char *format, ...)
 
 /* ------------------------------------------------------------------------------------------------------------ birth */
 
+/*
+ * Takes the caller's configuration, which may be shorter than ours (an older program) or longer (a newer one, which
+ * then must not use what is not known here), but never shorter than that of version 1.0.
+ */
+static int take_config(const struct rpb_backend_config *config, struct rpb_backend_config *ret, char *ret_text)
+{
+    const size_t least = offsetof(struct rpb_backend_config, any_user) + sizeof(config->any_user);
+    const unsigned char *bytes = (const unsigned char *)config;
+
+    if (config->size < least) {
+        return refuse(ret_text, error_origin(-EINVAL), "the configuration has no size: RPB_BACKEND_CONFIG() sets it");
+    }
+    for (size_t i = sizeof(*ret); i < config->size; i++) {
+        if (bytes[i]) {
+            return refuse(ret_text, error_origin(-EINVAL), "the configuration wants what only a later version can");
+        }
+    }
+    *ret = (struct rpb_backend_config){0};
+    memcpy(ret, config, config->size < sizeof(*ret) ? config->size : sizeof(*ret));
+    return 0;
+}
+
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
 static void fill_defaults(struct rpb_backend_config *config)
@@ -192,14 +214,14 @@ static int set_up(struct rpb_backend *backend, const struct rpb_backend_config *
 
 int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend, char *ret_text)
 {
-    struct rpb_backend_config filled = {0};
+    struct rpb_backend_config filled;
     struct rpb_backend *backend;
     int r;
 
-    if (config->size < offsetof(struct rpb_backend_config, any_user) || config->size > sizeof(filled)) {
-        return refuse(ret_text, error_origin(-EINVAL), "the configuration is of another version of this library");
+    r = take_config(config, &filled, ret_text);
+    if (r < 0) {
+        return error_trace(r);
     }
-    memcpy(&filled, config, config->size);
     fill_defaults(&filled);
     r = check_config(&filled, ret_text);
     if (r < 0) {
@@ -299,7 +321,9 @@ void rpb_backend_stop(struct rpb_backend *backend)
     const uint64_t one = 1;
     int saved = errno; /* a signal handler must not change it */
 
-    (void)sys_write(backend->stop_fd, &one, sizeof(one));
+    if (backend->owner == sys_getpid()) { /* a forked child has the handler and the descriptor, but not the say */
+        (void)sys_write(backend->stop_fd, &one, sizeof(one));
+    }
     errno = saved;
 }
 

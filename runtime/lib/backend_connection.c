@@ -279,6 +279,7 @@ static void take_payload(struct connection *connection, const Frame *frame)
         backend->n_clients++;
     }
     if (!request_handle(connection, frame, &reason)) {
+        connection_flush(connection); /* what was answered before */
         connection_close(connection, reason);
     }
 }
@@ -316,6 +317,7 @@ static bool act(struct connection *connection, const struct mux_frame *judged, s
         hand_over(connection, bytes);
         return false;
     case RPB_BACKEND_MUX_FATAL:
+        connection_flush(connection);
         connection_close(connection, rpb_backend_mux_fault_text(judged->fault));
         return false;
     case RPB_BACKEND_MUX_PROBE_ANSWERED:

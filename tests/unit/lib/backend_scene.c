@@ -53,6 +53,9 @@ static int handle(struct rpb_backend_request *request, void *user)
         return 0;
     case 'x':
         return -EINVAL;
+    case 'r':
+        check_int(rpb_backend_respond(request, "no", 2), 0);
+        return -EINVAL;
     case 'L':
         return answer_long(request);
     case 't':

@@ -12,7 +12,8 @@
 enum { SCENE_LANE = 0xF001, SCENE_LATERS = 100 };
 
 /* What the scene's handler does with a request, by the first byte of its payload:
- *   'd' puts the answer off (scene.laters), 'n' gives none, 'x' returns an error, 'L' answers with 1 MiB, 't' twice,
+ *   'd' puts the answer off (scene.laters), 'n' gives none, 'x' returns an error, 'r' answers and then does,
+ *   'L' answers with 1 MiB, 't' twice,
  *   anything else is echoed. */
 struct scene {
     struct rpb_backend_config config;

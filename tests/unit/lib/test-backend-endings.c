@@ -3,6 +3,7 @@
 /* The frame server of the backend library, in its pollable form: how it ends, and what it refuses to begin. */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -125,6 +126,7 @@ static void test_child_removes_nothing(void)
     before = scene_dial(&scene);
     child = fork();
     if (child == 0) {
+        rpb_backend_stop(scene.backend); /* as the parent's signal handler would, which it inherits */
         rpb_backend_free(scene.backend);
         _exit(0);
     }
@@ -146,7 +148,20 @@ static void test_configuration(void)
     static const uint32_t bad_lanes[] = {0xAD01};
     struct rpb_backend *backend = NULL;
     char text[RPB_BACKEND_TEXT_MAX];
+    struct {
+        struct rpb_backend_config config;
+        uint64_t more;
+    } later = {.more = 0}; /* of a program that was compiled with a later version */
 
+    scene_init(&scene);
+    later.config = scene.config;
+    later.config.size = sizeof(later);
+    check_int(rpb_backend_new(&later.config, &backend, text), 0);
+    rpb_backend_free(backend);
+    backend = NULL;
+    later.more = 1;
+    check_int(rpb_backend_new(&later.config, &backend, text), -EINVAL);
+    check(strstr(text, "later version") != NULL);
     for (int i = 0; i < 7; i++) {
         scene_init(&scene);
         *text = '\0';
@@ -155,7 +170,7 @@ static void test_configuration(void)
             scene.config.size = 0;
             break;
         case 1:
-            scene.config.size++;
+            scene.config.size = offsetof(struct rpb_backend_config, any_user);
             break;
         case 2:
             scene.config.lanes = bad_lanes;

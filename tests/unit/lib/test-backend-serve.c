@@ -299,6 +299,32 @@ static void test_legacy_behind_a_long_answer(void)
 }
 
 /* An answer that is still put off could only come into the middle of the other protocol. */
+/* What was answered before a connection is dropped goes out. */
+static void test_last_words(void)
+{
+    int fd;
+
+    scene_begin(&scene);
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "in");
+    scene_ask(fd, 2, "r"); /* the handler answers, and wants no more */
+    scene_ask(fd, 3, "in");
+    scene_pump(&scene);
+    check(scene_answers(fd, 1, "in"));
+    check(scene_answers(fd, 2, "no"));
+    check(scene_is_closed(&scene, fd));
+    check_int(scene.n_handled, 2);
+    close(fd);
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "in");
+    scene_send(fd, "\x01\x01\x00\x00\x00\xff", 6); /* no Frame */
+    scene_pump(&scene);
+    check(scene_answers(fd, 1, "in"));
+    check(scene_is_closed(&scene, fd));
+    close(fd);
+    scene_close(&scene);
+}
+
 static void test_legacy_before_an_answer(void)
 {
     int fd;
@@ -321,6 +347,7 @@ CHECK_PROGRAM("lib/backend-serve", {"probes and requests on one connection", tes
               {"answers put off", test_deferred}, {"too many answers put off", test_many_deferred},
               {"bad frames end their connection only", test_bad_frames},
               {"requests without an answer, ends within a frame", test_bad_behaviour},
+              {"what was answered goes out before the end", test_last_words},
               {"another protocol is handed over", test_legacy}, {"behind a frame", test_legacy_behind_a_frame},
               {"behind a long answer", test_legacy_behind_a_long_answer},
               {"before an answer", test_legacy_before_an_answer})
