@@ -249,7 +249,8 @@ class Size(Hostile):
     def test_announced_and_not_sent(self):
         broker = self.start()
         with self.canary(broker) as canary:
-            conns = [Conn(broker.socket).send(b"\x01" + MIB16.to_bytes(4, "little") + b"\x22") for _ in range(200)]
+            conns = [Conn(broker.socket).send(b"\x01" + (MIB16, 65536)[number % 2].to_bytes(4, "little") + b"\x22")
+                     for number in range(400)]
             self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
             if not harness.VALGRIND and not harness.SANITIZED:
                 self.assertLess(broker.rss_kib(), self.base_rss + 4096, "memory for an announcement")

@@ -383,7 +383,7 @@ class Places(Fault):
             pass
         self.judge(broker, canary)
 
-    @harness.bare_only
+    @harness.plain_only
     def test_no_proc(self):
         """Not mounted: a broker cannot prove what it launched. It says so, to everyone who asks, and serves on."""
         hide = 'mount -t tmpfs none /proc && exec "$@"'
