@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/sys.h"
@@ -196,6 +197,14 @@ uint64_t rpb_client_deadline(const struct rpb_client *client)
 
 /* ------------------------------------------------------------------------------------------------------- the frames */
 
+/* Something that only a later version of the library can. */
+static bool is_asking_for_more(const struct rpb_client_request *request)
+{
+    static const uint64_t none[sizeof(request->reserved) / sizeof(request->reserved[0])];
+
+    return memcmp(request->reserved, none, sizeof(none)) != 0;
+}
+
 int rpb_client_send(struct rpb_client *client, const struct rpb_client_request *request, uint64_t *ret_id)
 {
     nsec_t timeout_nsec;
@@ -206,7 +215,7 @@ int rpb_client_send(struct rpb_client *client, const struct rpb_client_request *
         return not_connected(client);
     }
     if ((!request->data && request->size) || !client_text_is_fit(request->traceparent) ||
-        !client_text_is_fit(request->tracestate)) {
+        !client_text_is_fit(request->tracestate) || is_asking_for_more(request)) {
         return client_fail_soft(client, RPB_CLIENT_E_ARGUMENT);
     }
     timeout_nsec = client_timeout(request->timeout_ms, client->settings.timeout_nsec);

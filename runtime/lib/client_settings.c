@@ -9,6 +9,7 @@
 #include "lib/client_settings.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,19 +58,25 @@ static int copy(struct client_settings *settings, const char *text, const char *
     return RPB_CLIENT_OK;
 }
 
-/* The caller's structure may be longer than ours, but then with nothing in what we do not know. */
-static bool is_known(const struct rpb_client_options *options)
+/*
+ * The caller's structure may be shorter than ours (an older program), but not than that of version 1.0, or longer, but
+ * then with nothing in what we do not know.
+ */
+static bool take_options(const struct rpb_client_options *options, struct rpb_client_options *ret)
 {
+    const size_t least = offsetof(struct rpb_client_options, server_uid) + sizeof(options->server_uid);
     const unsigned char *bytes = (const unsigned char *)options;
 
-    if (options->size < sizeof(*options)) {
+    if (!options || options->size < least) {
         return false;
     }
-    for (size_t i = sizeof(*options); i < options->size; i++) {
+    for (size_t i = sizeof(*ret); i < options->size; i++) {
         if (bytes[i]) {
             return false;
         }
     }
+    *ret = (struct rpb_client_options){0};
+    memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
     return true;
 }
 
@@ -100,14 +107,16 @@ static int copy_strings(struct client_settings *settings, const struct rpb_clien
     return RPB_CLIENT_OK;
 }
 
-int client_settings_init(struct client_settings *settings, const struct rpb_client_options *options)
+int client_settings_init(struct client_settings *settings, const struct rpb_client_options *given)
 {
     const unsigned int known_flags = RPB_CLIENT_IGNORE_DISABLE | RPB_CLIENT_SERVER_UID;
+    struct rpb_client_options taken;
+    const struct rpb_client_options *options = &taken;
     struct instance_id unused;
     int r;
 
     *settings = (struct client_settings){0};
-    if (!options || !is_known(options) || !options->service || !options->version ||
+    if (!take_options(given, &taken) || !options->service || !options->version ||
         options->retries > RPB_CLIENT_RETRIES_MAX || options->in_flight_max > RPB_CLIENT_IN_FLIGHT_MAX ||
         options->flags & ~known_flags) {
         return RPB_CLIENT_E_ARGUMENT;

@@ -479,6 +479,8 @@ static void test_too_large(void)
     check_int(rpb_client_send(client, &request, NULL), RPB_CLIENT_E_ARGUMENT);
     request = (struct rpb_client_request){.lane = LANE, .traceparent = "\xC0"};
     check_int(rpb_client_send(client, &request, NULL), RPB_CLIENT_E_ARGUMENT);
+    request = (struct rpb_client_request){.lane = LANE, .reserved = {0, 0, 0, 1}}; /* of a later version */
+    check_int(rpb_client_send(client, &request, NULL), RPB_CLIENT_E_ARGUMENT);
     check_int(rpb_client_step(client), RPB_CLIENT_OK);
     down();
     free(bytes);

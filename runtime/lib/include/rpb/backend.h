@@ -19,7 +19,18 @@
  * protocol on the same socket, uses rpb_backend_listen() and rpb_backend_mux_classify() alone.
  *
  * Functions return 0 or a negative errno, positive values only where they are listed; -ENOMEM is an ordinary result.
- * Times are milliseconds, deadlines nanoseconds of CLOCK_MONOTONIC. Text is UTF-8. SIGPIPE is never raised.
+ * Times are milliseconds unless their name says seconds, deadlines nanoseconds of CLOCK_MONOTONIC. Text is UTF-8.
+ * SIGPIPE is never raised, an interrupting signal changes nothing, and every descriptor is close-on-exec. After fork()
+ * the child may only free its copy of a backend, which the parent does not notice.
+ *
+ * What clients can cost: max_connections + 16 descriptors; max_memory_bytes for everything that is kept for them,
+ * beyond which the connection that holds the most is closed; and while one frame is judged and handled, up to five
+ * times its size more (an answer included). A client that does not read its answers is not read from either, and closed
+ * after stall_msec; one that sends no frame is closed after first_frame_msec. A client that has sent a frame may stay
+ * silent, or in the middle of the next one, for as long as it likes: it costs a place and what it has sent.
+ *
+ * Structures that the caller makes have a size or reserved members, which must be zero; those that the library hands
+ * out grow at their end. So programs go on working with later libraries of the same soname.
  */
 
 #include <stdbool.h>
@@ -55,6 +66,7 @@ struct rpb_backend_request {
     int32_t peer_pid;          /**< process at the other end when it connected (SO_PEERCRED) */
     uint32_t peer_uid;         /**< its user */
     void *internal;            /**< the library's own */
+    uint64_t reserved[4];      /**< 0 */
 };
 
 /**
@@ -128,6 +140,7 @@ struct rpb_backend_identity {
     uint64_t started_at_unix_ms;   /**< when the identity was made */
     bool has_idle_timeout;
     uint32_t idle_timeout_secs; /**< valid with has_idle_timeout */
+    uint64_t reserved[8];       /**< 0 */
 };
 
 /**
@@ -213,6 +226,7 @@ struct rpb_backend_mux {
     size_t n_lanes;
     rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
     void *user;                          /**< for detect_legacy */
+    uint64_t reserved[4];                /**< 0 */
 };
 
 enum rpb_backend_mux_verdict {
@@ -277,16 +291,21 @@ RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fau
  * and @lanes are copied by rpb_backend_new().
  */
 struct rpb_backend_config {
-    size_t size; /**< sizeof(struct rpb_backend_config) as the caller was compiled; anything larger is -EINVAL */
+    /**
+     * sizeof(struct rpb_backend_config) as the caller was compiled. Later versions add members at the end only; one
+     * that this version does not know must be zero, or it is -EINVAL.
+     */
+    size_t size;
 
     const uint32_t *lanes; /**< served: RPB_LANE_IS_FOR_BACKENDS() or -EINVAL; NULL: probes only */
     size_t n_lanes;        /**< at most 64 */
 
     /**
      * Called for every frame on a served lane, one after the other in the order of the connection. Returns 0, or a
-     * negative value to close the connection. A frame of kind RPB_FRAME_REQUEST that was neither answered nor put off
-     * when it returns closes the connection, since its client would wait in vain. May call everything but
-     * rpb_backend_free(), rpb_backend_run() and rpb_backend_step().
+     * negative value to close the connection once what was answered has been sent as far as the client takes it. A
+     * frame of kind RPB_FRAME_REQUEST that was neither answered nor put off when it returns closes the connection,
+     * since its client would wait in vain. May call everything but rpb_backend_free(), rpb_backend_run() and
+     * rpb_backend_step().
      *
      * While it runs nobody else is served, probes included, and a broker waits 500 ms for the answer to a probe: put
      * off what takes longer, with rpb_backend_defer().
@@ -321,8 +340,9 @@ struct rpb_backend_config {
 
     uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more are kept free for probes */
     uint32_t max_frame_bytes;  /**< body of one frame; default and most 16 MiB */
-    uint64_t max_memory_bytes; /**< unprocessed bytes of all connections together; default 64 MiB. Beyond it the
-                                  connection that holds the most is closed */
+    uint64_t max_memory_bytes; /**< frames that are not complete yet, unsent answers and what is kept for answers put
+                                  off, of all connections together; default 64 MiB. Beyond it the connection that holds
+                                  the most is closed */
     uint32_t first_frame_msec; /**< how long a new connection may take to send one frame; default 5000 */
     uint32_t stall_msec;       /**< how long a client may leave its answers unread; default 30000 */
     uint32_t drain_msec;       /**< how long rpb_backend_stop() lets put-off answers and writes finish; default 5000 */
@@ -380,7 +400,7 @@ RPB_PUBLIC int rpb_backend_run(struct rpb_backend *backend);
 
 /**
  * Asks @backend to end. The only function that may be called from a signal handler or from another thread, as long as
- * the backend is not freed meanwhile. Safe twice.
+ * the backend is not freed meanwhile. Safe twice, leaves errno alone, and does nothing in a forked child.
  */
 RPB_PUBLIC void rpb_backend_stop(struct rpb_backend *backend);
 

@@ -23,10 +23,31 @@
  * rpb_client_step() whenever rpb_client_fd() is ready for rpb_client_wants() or rpb_client_deadline() is over. Both
  * forms may be mixed on one object.
  *
+ *     for (r = rpb_client_begin(client); r == RPB_CLIENT_AGAIN || r == RPB_CLIENT_OK; r = rpb_client_step(client)) {
+ *         while (rpb_client_receive(client, 0, &reply) == RPB_CLIENT_OK) {
+ *             use(&reply);
+ *         }
+ *         if (r == RPB_CLIENT_OK) {
+ *             send_what_is_there(client);         // rpb_client_send() until there is no more, or it is E_BUSY
+ *         }
+ *         polled = (struct pollfd){.fd = rpb_client_fd(client), .events = rpb_client_wants(client)};
+ *         poll(&polled, 1, rpb_client_poll_timeout(client)); // never ends by itself when nothing is in flight
+ *     }
+ *
  * The library starts no thread and no process, installs no signal handler and raises no SIGPIPE, keeps nothing outside
- * of its objects, writes nowhere, and opens AF_UNIX sockets only, all close-on-exec. Different objects may be used from
- * different threads at the same time, one object from one thread at a time. The environment is read in
- * rpb_client_new() and rpb_client_begin() (and the blocking calls that contain them).
+ * of its objects, writes nowhere, and opens AF_UNIX sockets only, all close-on-exec. A signal that interrupts a
+ * blocking call changes nothing: it goes on to its deadline. Different objects may be used from different threads at
+ * the same time, one object from one thread at a time; no call is safe in a signal handler. After fork() an object is
+ * good in one of the two processes; the other may only free it, which the connection does not notice. The environment
+ * is read in rpb_client_new() and rpb_client_begin() (and the blocking calls that contain them); nobody may change it
+ * meanwhile.
+ *
+ * Memory: a reply takes up to four times its size until it is received. What a backend sends unasked ends the
+ * connection, so a client holds at most in_flight_max replies, one frame that is arriving and one frame's worth (16
+ * MiB) of unsent requests.
+ *
+ * Structures that the caller makes have a size or reserved members, which must be zero; those that the library hands
+ * out grow at their end. So programs go on working with later libraries of the same soname.
  */
 
 #include <stddef.h>
@@ -130,8 +151,9 @@ struct rpb_client_options {
 
     /*
      * The way around the broker (spec 01 §14.2 step 1): the endpoint that an earlier connection ended up at, tried
-     * first when `version` equals `self_version`. When it does not answer the broker is asked as if it had not been
-     * given.
+     * first when `version` equals `self_version`. When nobody listens there, another user does, or its backlog is full,
+     * the broker is asked as if it had not been given. A backend that listens and then hangs or ends is noticed by the
+     * first request only (RPB_CLIENT_E_TIMEOUT, RPB_CLIENT_E_LOST): connect again without the cached endpoint.
      */
     const char *cached_endpoint;
     const char *self_version; /* version of the caller's own build of the service */
@@ -145,7 +167,7 @@ struct rpb_client_options {
 
     /*
      * Bounds connecting as a whole, and each request unless it brings its own. 0: the variable
-     * RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS, else 30 000. At most 24 h.
+     * RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS, else 30 000. Longer ones are cut to 24 h.
      */
     uint64_t timeout_ms;
 
@@ -210,8 +232,10 @@ RPB_PUBLIC int rpb_client_open(const struct rpb_client_options *options, struct 
 
 /*
  * Connects and waits for it: rpb_client_begin(), and rpb_client_step() until it is decided. Also finishes what
- * rpb_client_begin() has begun. A broker that is not there fails at once, not at the deadline.
- * RPB_CLIENT_OK: connected. Otherwise the failure; the client is then good for nothing but asking why.
+ * rpb_client_begin() has begun. A broker that is not there fails at once; one that does not answer, at the deadline, as
+ * RPB_CLIENT_E_BROKER_CONNECT with sys_errno ETIMEDOUT (a backend whose backlog stays full:
+ * RPB_CLIENT_E_BACKEND_CONNECT). RPB_CLIENT_OK: connected. Otherwise the failure; the client is then good for nothing
+ * but asking why.
  */
 RPB_PUBLIC int rpb_client_connect(struct rpb_client *client);
 
@@ -265,6 +289,7 @@ struct rpb_client_request {
     uint64_t timeout_ms;     /* until the reply is complete, from now on; 0: that of the options; at most 24 h */
     const char *traceparent; /* trace context to send along, at most 4095 bytes each; NULL: none */
     const char *tracestate;
+    uint64_t reserved[4]; /* 0: anything else is RPB_CLIENT_E_ARGUMENT */
 };
 
 /* One reply. What it points to belongs to the client; see rpb_client_receive(). */
@@ -275,6 +300,7 @@ struct rpb_client_reply {
     const void *data;  /* payload; never NULL */
     size_t size;
     const char *traceparent, *tracestate; /* as the backend echoed them; "" when absent */
+    uint64_t reserved[4];                 /* 0 */
 };
 
 /*
