@@ -28,6 +28,9 @@ RPB_PRIVATE := libprotobuf-c $(if $(BLAKE3_LIB),,libblake3)
 RPB_PRIVATE_client  := $(RPB_PRIVATE)
 RPB_PRIVATE_backend := $(RPB_PRIVATE) jansson libmd
 
+# what lies below PREFIX is written as such, so that an installed tree can be moved (pkg-config --define-prefix)
+RPB_PC_DIR  = $(if $(PREFIX),$(subst $(PREFIX)/,$${prefix}/,$(1)),$(1))
+
 RPB_LIBS   := $(foreach n,client backend,$(if $(wildcard runtime/lib/$(n).c),$(n)))
 RPB_SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 RPB_HEADERS := runtime/lib/include/rpb/protocol.h $(RPB_LIBS:%=runtime/lib/include/rpb/%.h)
@@ -110,7 +113,8 @@ install-libs: libs ## install the libraries, their headers and .pc files only (D
 			backend) about='$(RPB_ABOUT_backend)' needs='$(RPB_PRIVATE_backend)';; \
 		esac && \
 		sed -e "s|@NAME@|rpb-$$n|" -e "s|@ABOUT@|$$about|" -e 's|@VERSION@|$(VERSION)|' -e "s|@PRIVATE@|$$needs|" \
-			-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call RPB_PC_DIR,$(LIBDIR))|' \
+			-e 's|@INCLUDEDIR@|$(call RPB_PC_DIR,$(INCLUDEDIR))|' \
 			runtime/lib/rpb.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/rpb-$$n.pc" || exit 1; done
 
 install: $(PROGRAM) install-libs ## install the program and the libraries (DESTDIR, PREFIX=/usr/local, BINDIR, LIBDIR, INCLUDEDIR)
