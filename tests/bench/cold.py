@@ -2,8 +2,9 @@
 """M10: a cold Hello (the hash of the executable is known) against the floor, which starts the same backend with nothing in
 between: bind, fork, exec, connect, probe. Both alternate in one program (bench-cold), and both have their sockets on a
 tmpfs where there is one, as a user's runtime directory is. systemd-socket-activate, where it is installed, is one more arm:
-it only execs, in its own place, and so has neither a fork nor a proof to pay for. s6-ipcserver starts a program for each
-connection, which is another contract; it has no arm."""
+it only execs, in its own place, and so has neither a fork nor a proof to pay for. It alternates with the floor in a pass of
+its own: between the other two it would leave the broker's caches colder than the floor's, whose parent is the client itself.
+s6-ipcserver starts a program for each connection, which is another contract; it has no arm."""
 import shutil
 import statistics
 import tempfile
@@ -41,7 +42,7 @@ def peers(cpu):
 
 
 def cold_hellos():
-    results = {}
+    results = []
     samples = 12 if QUICK else 48
     for mode, cpu in (("P", 0), ("X", 1)):
         if os.cpu_count() < 2 and mode == "X":
@@ -54,15 +55,22 @@ def cold_hellos():
             for i, (service, version) in enumerate(many_services(box, samples)):
                 request_file(box, service, version, "cold-%d" % i)
             note("cold, mode %s: %d samples" % (mode, samples))
-            results[mode] = tool("bench-cold", "--cpu", 0, "--samples", samples, "--program", os.path.join(box.bin, SERVICE),
-                                 "--directory", box.sockets, *peers(cpu), os.path.join(box.dir, "cold-"),
-                                 "ours=" + broker.socket)
+            results.append((mode, measure(box, broker, samples)))
+            found = peers(cpu)
+            if found:    # what ours launched in the first pass is warm now, and left out
+                rows = measure(box, broker, samples, *found)
+                results.append((mode, [values for values in rows if values[1] != "ours"]))
             broker.stop()
         finally:
             box.cleanup()
-    save_csv("cold.csv", "mode,sample,arm,ns", [[mode] + values for mode, rows in results.items() for values in rows])
-    for mode, rows in results.items():
+    save_csv("cold.csv", "mode,sample,arm,ns", [[mode] + values for mode, rows in results for values in rows])
+    for mode, rows in results:
         report(mode, rows)
+
+
+def measure(box, broker, samples, *options):
+    return tool("bench-cold", "--cpu", 0, "--samples", samples, "--program", os.path.join(box.bin, SERVICE), "--directory",
+                box.sockets, *options, os.path.join(box.dir, "cold-"), "ours=" + broker.socket)
 
 
 def report(mode, rows):
@@ -78,5 +86,5 @@ def report(mode, rows):
         judged = mode == "P" and arm == "ours"
         row("M10", "cold %s, mode %s" % ("Hello" if arm == "ours" else "start by " + arm, mode),
             "<= 1.20 x floor" if judged else "", got, ratio <= 1.2 if judged else "-")
-    plot("cold-%s.svg" % mode, "cold start, mode %s, sorted (ms)" % mode,
+    plot("cold-%s%s.svg" % (mode, "" if "ours" in times else "-peers"), "cold start, mode %s, sorted (ms)" % mode,
          {arm: list(enumerate(sorted(values))) for arm, values in times.items()}, "rank")
