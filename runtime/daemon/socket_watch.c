@@ -3,14 +3,15 @@
 /*
  * Two inotify watches, on the socket's own file (its link count changes when its name goes) and on its directory (which
  * may be moved away), tell that the path may no longer lead to the socket; nothing else of the directory's traffic
- * wakes the broker. A moment later, when whoever removes things is done and the old socket's queue is empty, the path
- * is looked at; if the socket is not there, it is bound anew and watched anew. What cannot be bound is tried again with
- * growing pauses, and told once a reason. The levels above the directory are not watched: their renaming is seen by
- * whoever asks for a look.
+ * wakes the broker. A moment later, when whoever removes things is done, the path is looked at; if the socket is not
+ * there, it is bound anew and watched anew, but not before the old one's queue is empty: whoever is in it has connected
+ * and is to be answered. What cannot be bound is tried again with growing pauses, and told once a reason. The levels
+ * above the directory are not watched: their renaming is seen by whoever asks for a look.
  */
 
 #include "daemon/socket_watch.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -21,6 +22,8 @@
 
 #define PAUSE_FIRST_NSEC (50 * NSEC_PER_MSEC)
 #define PAUSE_MAX_NSEC (30 * NSEC_PER_SEC)
+#define PAUSE_GUESTS_NSEC (10 * NSEC_PER_MSEC)
+enum { GUESTS_MAX = 50 /* pauses for them: a broker that takes nobody at present does not stay away for that */ };
 
 static uint32_t wants(void *owner)
 {
@@ -105,6 +108,14 @@ static void try_later(struct socket_watch *watch, const char *text)
     loop_timer_set_in(&watch->look, watch->pause_nsec);
 }
 
+/* Somebody has connected to the lost socket and was not accepted yet. */
+static bool has_guests(const struct socket_watch *watch)
+{
+    struct pollfd listener = {.fd = watch->singleton->socket_fd, .events = POLLIN};
+
+    return sys_poll(&listener, 1, 0) > 0;
+}
+
 static void on_look(void *owner)
 {
     struct socket_watch *watch = owner;
@@ -113,6 +124,12 @@ static void on_look(void *owner)
     if (singleton_is_in_place(watch->singleton)) {
         return;
     }
+    if (watch->n_guest_pauses < GUESTS_MAX && has_guests(watch)) {
+        watch->n_guest_pauses++;
+        loop_timer_set_in(&watch->look, PAUSE_GUESTS_NSEC);
+        return;
+    }
+    watch->n_guest_pauses = 0;
     if (singleton_rebind(watch->singleton, &watch->config, text)) {
         try_later(watch, text);
         return;

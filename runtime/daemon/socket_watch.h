@@ -20,6 +20,7 @@ struct socket_watch {
     struct loop_io io;
     struct loop_timer look;
     nsec_t pause_nsec;             /* before the next attempt */
+    uint32_t n_guest_pauses;       /* for who is in the lost socket's queue */
     char told[SINGLETON_TEXT_MAX]; /* why the last attempt failed, as it was logged */
 };
 

@@ -2,6 +2,7 @@
 
 /* A control socket whose name is removed while the broker lives comes back. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,16 +58,24 @@ static void house_deinit(struct house *house)
     loop_deinit(&house->loop);
 }
 
-static bool takes_connections(const struct house *house)
+/* A connection, or -1. */
+static int dial(const struct house *house)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int r;
 
     strcpy(address.sun_path, house->path);
-    r = connect(fd, (struct sockaddr *)&address, sizeof(address));
-    close(fd);
-    return !r;
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) ? (close(fd), -1) : fd;
+}
+
+static bool takes_connections(const struct house *house)
+{
+    int fd = dial(house);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
 }
 
 static bool comes_back(struct house *house)
@@ -122,6 +131,38 @@ static void test_lost(void)
         check_int(house.n_recreated, 2);
         house_deinit(&house);
     }
+}
+
+/* Who has connected and waits to be accepted is not cut off, but nobody is waited for for ever. */
+static void test_guests(void)
+{
+    struct house house;
+    int guest, accepted, left;
+    char byte;
+
+    house_init(&house);
+    guest = dial(&house);
+    check_fatal(guest >= 0);
+    lose_name(&house);
+    while (house.watch.n_guest_pauses == 0 && house.n_recreated == 0) {
+        check_fatal(!loop_turn(&house.loop, true));
+    }
+    check_int(house.n_recreated, 0);
+    accepted = accept4(house.singleton.socket_fd, NULL, NULL, SOCK_CLOEXEC);
+    check(accepted >= 0);
+    check(comes_back(&house));
+    check_int(house.n_recreated, 1);
+    check_int(recv(guest, &byte, 1, MSG_DONTWAIT), -1);
+    check_int(errno, EAGAIN);
+    left = dial(&house);
+    check_fatal(left >= 0);
+    lose_name(&house);
+    check(comes_back(&house));
+    check_int(house.n_recreated, 2);
+    close(guest);
+    close(accepted);
+    close(left);
+    house_deinit(&house);
 }
 
 /* What is in the way is not touched; when it is gone the socket is there again without being asked. */
@@ -188,6 +229,7 @@ static void test_quiet(void)
 }
 
 CHECK_PROGRAM("daemon/socket_watch", {"a lost socket comes back", test_lost},
+              {"who has connected to a lost socket is accepted", test_guests},
               {"what is in its way is waited for", test_in_the_way},
               {"a look that is asked for while it pauses", test_asked_while_it_pauses},
               {"nothing is due while nothing happens", test_quiet})
