@@ -120,6 +120,7 @@ static void take_question(struct sim_backend *backend)
         end(backend, CLD_EXITED, 3);
         return;
     }
+    backend->was_asked = true;
     make_answer(backend, request);
     running_process__broker__v1__frame__free_unpacked(request, NULL);
     backend->step = STEP_ANSWER;

@@ -8,8 +8,6 @@
 
 #include "world.h"
 
-enum { CODE_SERVICE_UNKNOWN = 2, CODE_SPAWN_FAILED = 3, CODE_RATE_LIMITED = 4, CODE_VERSION_BLOCKED = 8 };
-
 /* A version that was forbidden before the client began is not served, one that was allowed all along is not blocked. */
 static void check_definition(const struct sim_client *client)
 {

@@ -21,6 +21,19 @@ struct sim sim;
 static uint8_t *arena;
 static size_t arena_used;
 
+static const char *const call_names[] = {
+#define SIM_CALL(name, ...) #name,
+#define SIM_TAKE(name)
+#include "calls.def"
+#undef SIM_CALL
+};
+#undef SIM_TAKE
+
+const char *sim_call_name(enum sim_call call)
+{
+    return call_names[call];
+}
+
 /* -------------------------------------------------------------------------------------------------------- memory */
 
 void *sim_new(size_t size)
@@ -141,6 +154,20 @@ void sim_trace(const char *format, ...)
     vprintf(format, arguments);
     va_end(arguments);
     putchar('\n');
+}
+
+void sim_leave_out(const char *what)
+{
+    static const char *said[16];
+    size_t i = 0;
+
+    while (i < sizeof(said) / sizeof(said[0]) && said[i] && strcmp(said[i], what) != 0) {
+        i++;
+    }
+    if (i < sizeof(said) / sizeof(said[0]) && !said[i]) {
+        said[i] = what;
+        printf("left out: %s\n", what);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------------- actors */

@@ -18,24 +18,13 @@ enum {
     CALL_COST_NSEC = 1000,
 };
 
-static const char *const call_names[] = {
-#define SIM_CALL(name, ...) #name,
-#define SIM_TAKE(name)
-#include "calls.def"
-#undef SIM_CALL
-};
-
 static const int *const call_errnos[] = {
+#define SIM_TAKE(name)
 #define SIM_CALL(name, ...) (const int[]){__VA_ARGS__ __VA_OPT__(, ) 0},
 #include "calls.def"
 #undef SIM_CALL
 #undef SIM_TAKE
 };
-
-const char *sim_call_name(enum sim_call call)
-{
-    return call_names[call];
-}
 
 const int *sim_call_errnos(enum sim_call call)
 {
@@ -99,7 +88,7 @@ static int fault_of(enum sim_call call)
     }
     if (sim.plan.kill_at == sim.n_calls && !sim_in_thread()) {
         sim_trace("%s at call %llu, %s()", sim.plan.is_power_cut ? "the power is cut" : "the broker is killed",
-                  (unsigned long long)sim.n_calls, call_names[call]);
+                  (unsigned long long)sim.n_calls, sim_call_name(call));
         k_proc_signal(sim.broker, SIGKILL);
     }
     if (sim.plan.fault_at == sim.n_calls) {
@@ -114,7 +103,7 @@ static int fault_of(enum sim_call call)
     if (error) {
         sim.n_faults++;
         sim.fault_call = call;
-        sim_trace("FAULT %s() at call %llu: %s", call_names[call], (unsigned long long)sim.n_calls,
+        sim_trace("FAULT %s() at call %llu: %s", sim_call_name(call), (unsigned long long)sim.n_calls,
                   strerrorname_np(error));
         sim.lasting_errno = 0;
         if (can_last(error) && sim_chance(sim.plan.lasting_rate, 1024)) {
@@ -128,9 +117,11 @@ static int fault_of(enum sim_call call)
 
 static void pass_time(enum sim_call call)
 {
+    sim.seen[sim_in_thread()][call] = 1;
     sim.now_nsec += CALL_COST_NSEC;
     if (++sim.n_calls_total > CALLS_MAX) {
-        sim_fail("the broker makes more than %d calls, %s() the last of them: it spins", CALLS_MAX, call_names[call]);
+        sim_fail("the broker makes more than %d calls, %s() the last of them: it spins", CALLS_MAX,
+                 sim_call_name(call));
         sim_trace("given up");
         if (sim.on_death) {
             longjmp(*sim.on_death, 2);
@@ -173,11 +164,11 @@ long sim_leave(enum sim_call call, long result, const char *what, long argument)
         sim_mix((uint64_t)call << 32 ^ (uint64_t)result ^ sim.now_nsec);
         if (sim.is_tracing) {
             if (result < 0) {
-                sim_trace("%s%s(%s%s%ld) = -%s", sim_in_thread() ? "[worker] " : "", call_names[call], what ? what : "",
-                          what ? ", " : "", argument, strerrorname_np((int)-result));
+                sim_trace("%s%s(%s%s%ld) = -%s", sim_in_thread() ? "[worker] " : "", sim_call_name(call),
+                          what ? what : "", what ? ", " : "", argument, strerrorname_np((int)-result));
             } else if (call != CALL_clock_gettime) {
-                sim_trace("%s%s(%s%s%ld) = %ld", sim_in_thread() ? "[worker] " : "", call_names[call], what ? what : "",
-                          what ? ", " : "", argument, result);
+                sim_trace("%s%s(%s%s%ld) = %ld", sim_in_thread() ? "[worker] " : "", sim_call_name(call),
+                          what ? what : "", what ? ", " : "", argument, result);
             }
         }
     }
@@ -256,6 +247,18 @@ static uint64_t next_moment(uint64_t deadline_nsec)
     return deadline_nsec;
 }
 
+/* The machine has others to serve: the broker could go on, and does not for a while, and the world does. */
+static void starve(void)
+{
+    uint64_t until = sim.now_nsec + sim_below(100 * MSEC);
+
+    while (sim.now_nsec < until) {
+        if (!sim_run_one()) {
+            sim.now_nsec = next_moment(until);
+        }
+    }
+}
+
 bool sim_block(bool (*is_ready)(void *argument), void *argument, uint64_t deadline_nsec)
 {
     uint64_t next;
@@ -264,6 +267,9 @@ bool sim_block(bool (*is_ready)(void *argument), void *argument, uint64_t deadli
         if (is_ready(argument)) {
             if (sim_chance(sim.plan.delay_rate, 1024) && sim_run_one()) {
                 continue;
+            }
+            if (is_product() && sim.on_death && sim_chance(sim.plan.starve_rate, 1024)) {
+                starve();
             }
             return true;
         }

@@ -140,7 +140,7 @@ static void make_runs(const char *what, bool (*next)(uint64_t index, struct run 
     total_done += done;
 }
 
-static int replay(bool prints_outcome)
+static int replay(bool prints_outcome, bool prints_calls)
 {
     const char *failure;
     uint64_t hash;
@@ -151,6 +151,9 @@ static int replay(bool prints_outcome)
     failure = run_one(&single);
     if (prints_outcome && !failure) {
         outcome_print(&single, &run_world);
+        if (prints_calls) {
+            outcome_print_calls();
+        }
         return 0;
     }
     printf("seed %llu, scenario %d: %s\n", (unsigned long long)single.seed, single.scenario,
@@ -172,7 +175,8 @@ static uint64_t number(const char *text)
 
 int main(int argc, char **argv)
 {
-    bool sweeps_errnos = false, sweeps_memory = false, sweeps_crashes = false, prints_outcome = false;
+    bool sweeps_errnos = false, sweeps_memory = false, sweeps_crashes = false, prints_outcome = false,
+         prints_calls = false;
 
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -187,6 +191,8 @@ int main(int argc, char **argv)
             sweeps_crashes = true;
         } else if (!strcmp(name, "--outcome")) {
             prints_outcome = true;
+        } else if (!strcmp(name, "--calls")) {
+            prints_calls = true;
         } else if (!strcmp(name, "--power-cut")) {
             single.plan.is_power_cut = true;
         } else if (!strcmp(name, "--calm")) {
@@ -219,14 +225,14 @@ int main(int argc, char **argv)
             fprintf(stderr,
                     "usage: rpb-sim [--count N] [--seed S] [--trace] [--errno-sweep] [--alloc-sweep] [--crash-sweep]\n"
                     "       rpb-sim --calm --scenario N [--seed S] [--fault-at N --errno E] [--memory-at N "
-                    "[--memory-for-ever]] [--kill-at N [--power-cut]] [--trace] [--outcome]\n");
+                    "[--memory-for-ever]] [--kill-at N [--power-cut]] [--trace] [--outcome [--calls]]\n");
             return 2;
         }
     }
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     run_setup();
     if (sim.is_tracing || single.is_calm) {
-        return replay(prints_outcome);
+        return replay(prints_outcome, prints_calls);
     }
     if (sweeps_errnos) {
         plan_errnos();

@@ -92,17 +92,28 @@ static void start_clients(struct world *world)
     }
 }
 
+static void draw_backends(struct world *world)
+{
+    char text[WORLD_BACKENDS * 4] = "";
+
+    for (int i = 0; i < WORLD_BACKENDS; i++) {
+        bool is_good = world->is_calm || i > 12 || draw_chance(1, 2);
+
+        world->scripts[i] = is_good ? BACKEND_GOOD : (enum backend_script)draw_below(BACKEND_SCRIPTS);
+        if (i <= 12) {
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), " %d", world->scripts[i]);
+        }
+    }
+    sim_trace("scripts of the first launches:%s", text);
+}
+
 void world_init(struct world *world, enum scenario scenario, bool is_calm)
 {
     *world = (struct world){.scenario = scenario, .is_calm = is_calm};
     world->is_canonical = is_calm || draw_chance(1, 2);
     snprintf(world->socket_path, sizeof(world->socket_path), "%s",
              k_path(world->is_canonical ? RUNTIME "/broker.sock" : "/run/sockets/broker.sock"));
-    for (int i = 0; i < WORLD_BACKENDS; i++) {
-        bool is_good = is_calm || i > 12 || draw_chance(1, 2);
-
-        world->scripts[i] = is_good ? BACKEND_GOOD : (enum backend_script)draw_below(BACKEND_SCRIPTS);
-    }
+    draw_backends(world);
     if (is_calm && scenario == SCENARIO_STOP) {
         world->stops_launch = draw_chance(1, 2);
         world->scripts[0] = world->stops_launch ? BACKEND_SILENT : BACKEND_GOOD;
@@ -293,10 +304,17 @@ static void begin_canary(struct world *world)
     world_write_definition(world, 0, true);
     world->canary = client_start(world, CLIENT_WHOLE, 0, sim.now_nsec);
     world->step = STEP_CANARY;
-    if (world->canary_deadline_nsec == 0) {
-        world->canary_deadline_nsec = sim.now_nsec + 700 * SEC;
+    if (world->canary_nsec == 0) {
+        world->canary_nsec = sim.now_nsec;
     }
     sim_wake_at(world->operator, NEVER);
+}
+
+/* A key whose launches have failed too often rests for up to a minute, and the canary is told so. */
+static bool is_told_to_wait(const struct world *world)
+{
+    return sim.is_quick && world->canary->code == CODE_RATE_LIMITED &&
+           sim.now_nsec + world->canary->retry_msec * MSEC > world->canary_nsec + 8 * SEC;
 }
 
 static void watch_canary(struct world *world)
@@ -310,7 +328,10 @@ static void watch_canary(struct world *world)
         world->step = STEP_REST;
         world->rest_nsec = sim.now_nsec + (sim.is_real ? 90 : 7) * SEC;
         sim_wake_at(world->operator, sim.is_real ? sim.now_nsec : world->rest_nsec);
-    } else if (sim.now_nsec > world->canary_deadline_nsec || ++world->canary_tries > 2000) {
+    } else if (is_told_to_wait(world)) {
+        sim_leave_out("the end of a key's rest after launches that failed, and the canary behind it");
+        terminate(world);
+    } else if (sim.now_nsec > world->canary_nsec + 700 * SEC || ++world->canary_tries > 2000) {
         sim_fail("the next client is not served: %s", client_result_text(canary));
         terminate(world);
     } else {
@@ -338,7 +359,8 @@ static void watch_calmly(struct world *world)
 {
     bool is_done = are_clients_done(world);
 
-    if (world->scenario == SCENARIO_STOP && (is_done || (world->stops_launch && world->n_backends))) {
+    if (world->scenario == SCENARIO_STOP &&
+        (is_done || (world->n_backends && world->backends[0]->was_asked && world->stops_launch))) {
         terminate(world);
     } else if (!is_done) {
         sim_wake_at(world->operator, world->stops_launch ? sim.now_nsec + MSEC : NEVER);
@@ -371,11 +393,27 @@ static void watch_clients(struct world *world)
     sim_wake_at(world->operator, sim.now_nsec + 5 * MSEC + draw_below(200 * MSEC));
 }
 
+/* A launch that nobody answers is given up after a minute. */
+static bool is_launching(const struct world *world)
+{
+    for (int i = 0; i < world->n_backends; i++) {
+        if (world->backends[i]->proc->is_alive && !world->backends[i]->has_answered) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Real time is not worth waiting for when all is at rest already, and there may be less of it. */
 static void rest(struct world *world)
 {
     const char *fault = check_rest(world);
 
+    if (fault && sim.is_quick && sim.now_nsec > world->rest_nsec - 85 * SEC && is_launching(world)) {
+        sim_leave_out("the end of a launch that nobody answers, and the rest behind it");
+        terminate(world);
+        return;
+    }
     if (sim.now_nsec < world->rest_nsec && (!sim.is_real || fault)) {
         sim_wake_at(world->operator, sim.is_real ? sim.now_nsec + 5 * MSEC : world->rest_nsec);
         return;

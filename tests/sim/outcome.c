@@ -50,6 +50,24 @@ static void print_client(const struct world *world, const struct sim_client *cli
     putchar('\n');
 }
 
+static void print_calls(const char *whose, const uint8_t *seen)
+{
+    printf("    %s:", whose);
+    for (int i = 0; i < CALL_COUNT; i++) {
+        if (seen[i]) {
+            printf(" %s", sim_call_name((enum sim_call)i));
+        }
+    }
+    putchar('\n');
+}
+
+void outcome_print_calls(void)
+{
+    sim.seen[1][CALL_poll] = 0; /* the worker waits where a program is younger than 20 ms: that is no outcome */
+    print_calls("calls of the loop", sim.seen[0]);
+    print_calls("calls of the worker", sim.seen[1]);
+}
+
 void outcome_print(const struct run *run, const struct world *world)
 {
     for (int i = 0; i < world->n_clients; i++) {

@@ -16,7 +16,7 @@ struct real_record {
     uint32_t build;
     enum backend_script script;
     char path[WORLD_PATH], service[32], version[32], instance[64];
-    struct sim_backend backend; /* its own; of interest to the driver: has_answered */
+    struct sim_backend backend; /* its own; of interest to the driver: was_asked, has_answered */
 };
 
 struct real_shared {
@@ -47,8 +47,6 @@ bool real_is_readable(int fd);
 bool real_step(struct sim_actor *actor);
 /* Waits until one of the actors can go on, one of @fds (-1: none) is readable, or the time has come. */
 void real_wait(const int *fds, int n_fds, uint64_t deadline_nsec);
-/* Something of the scenario cannot be done here; said once a world. */
-void real_leave_out(const char *what);
 
 /* ----------------------------------------------------------------------------------------------- real_backend.c */
 
@@ -62,5 +60,8 @@ void real_end_backends(struct world *world);
 
 /* --------------------------------------------------------------------------------------------------- real_run.c */
 
-/* NULL: all held; else what did not. @daemon: its program. */
-const char *real_run_one(const struct run *run, const char *daemon, struct world *world);
+/*
+ * NULL: all held; else what did not. @daemon: its program; @recorder: preload/record.c, which then fills sim.seen;
+ * NULL: nothing is recorded.
+ */
+const char *real_run_one(const struct run *run, const char *daemon, const char *recorder, struct world *world);

@@ -167,6 +167,7 @@ void real_look(struct world *world)
             known[number]->has_answered = true;
             sim_trace("launch %d has answered", number + 1);
         }
+        known[number]->was_asked = __atomic_load_n(&record->backend.was_asked, __ATOMIC_ACQUIRE);
         if (proc->is_alive && real_is_readable(proc->pidfd)) {
             k_proc_exit(proc, CLD_KILLED, SIGKILL);
             sim_trace("launch %d: pid %d has ended", number + 1, (int)proc->pid);

@@ -40,20 +40,6 @@ static int result(int r)
     return r < 0 ? -errno : r;
 }
 
-void real_leave_out(const char *what)
-{
-    static const char *said[16];
-    size_t i = 0;
-
-    while (i < sizeof(said) / sizeof(said[0]) && said[i] && strcmp(said[i], what) != 0) {
-        i++;
-    }
-    if (i < sizeof(said) / sizeof(said[0]) && !said[i]) {
-        said[i] = what;
-        printf("left out: %s\n", what);
-    }
-}
-
 /* --------------------------------------------------------------------------------------------------------- actors */
 
 int real_pidfd(pid_t pid)
@@ -207,7 +193,7 @@ const char *k_boot_id(void)
 bool k_has_strangers(void)
 {
     if (geteuid() != 0) {
-        real_leave_out("a client of another user (only root can be one)");
+        sim_leave_out("a client of another user (only root can be one)");
     }
     return geteuid() == 0;
 }

@@ -30,8 +30,8 @@ extern char **environ;
 
 static struct job jobs[RUNS_MAX];
 static int n_jobs;
-static bool prints_trace, prints_outcome;
-static const char *daemon_path;
+static bool is_quick, prints_trace, prints_outcome, prints_calls;
+static const char *daemon_path, *recorder_path;
 
 static struct {
     char text[128];
@@ -50,10 +50,14 @@ static void live(struct job *job)
         _exit(5);
     }
     sim.is_tracing = true;
-    failure = real_run_one(&job->run, daemon_path, &world);
+    sim.is_quick = is_quick;
+    failure = real_run_one(&job->run, daemon_path, prints_calls ? recorder_path : NULL, &world);
     puts("outcome:");
     if (!failure && job->run.is_calm) {
         outcome_print(&job->run, &world);
+        if (prints_calls) {
+            outcome_print_calls();
+        }
     }
     fflush(stdout);
     _exit(failure != NULL);
@@ -193,9 +197,10 @@ static void add_seed(uint64_t seed)
 
 static const char *beside(const char *own, const char *name)
 {
-    static char path[4096];
+    size_t size = strlen(own) + strlen(name) + 1;
+    char *path = sim_new(size);
 
-    snprintf(path, sizeof(path), "%.*s%s", (int)(strrchr(own, '/') - own), own, name);
+    snprintf(path, size, "%.*s%s", (int)(strrchr(own, '/') - own), own, name);
     return path;
 }
 
@@ -209,6 +214,7 @@ int main(int argc, char **argv)
         real_backend_main(own, environ);
     }
     daemon_path = beside(own, "/../running-process-broker-v1");
+    recorder_path = beside(own, "/record.so");
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
@@ -216,6 +222,10 @@ int main(int argc, char **argv)
             prints_trace = true;
         } else if (!strcmp(argv[i], "--outcome")) {
             prints_outcome = true;
+        } else if (!strcmp(argv[i], "--quick")) {
+            is_quick = true;
+        } else if (!strcmp(argv[i], "--calls")) {
+            prints_calls = true;
         } else if (value && !strcmp(argv[i], "--calm")) {
             add_calm(argv[++i]);
         } else if (value && !strcmp(argv[i], "--seed")) {
@@ -229,8 +239,8 @@ int main(int argc, char **argv)
         } else if (value && !strcmp(argv[i], "--jobs")) {
             n_at_once = atoi(argv[++i]);
         } else {
-            fputs("usage: rpb-sim-real [--calm SCENARIO[:SEED]]… [--seed N]… [--count N] [--jobs N] "
-                  "[--daemon PATH] [--trace] [--outcome]\n",
+            fputs("usage: rpb-sim-real [--calm SCENARIO[:SEED]]… [--seed N]… [--count N] [--jobs N] [--quick] "
+                  "[--daemon PATH] [--trace] [--outcome [--calls]]\n",
                   stderr);
             return 2;
         }

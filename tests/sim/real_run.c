@@ -23,7 +23,7 @@
 
 enum { WORLD_SECONDS = 300, BROKEN_MAX = 3 };
 
-static const char *program;
+static const char *program, *preloaded;
 static int log_fds[2] = {-1, -1}; /* a pipe: the trace has each line when it was written */
 static char log_bytes[16384];
 static size_t n_log_bytes;
@@ -162,7 +162,7 @@ static char *variable(const char *name, const char *value)
 static void execute(const struct world *world)
 {
     const bool is_registered = world->scenario == SCENARIO_REGISTERED;
-    char *argv[16], *env[8];
+    char *argv[16], *env[12];
     int n = 0, null = open("/dev/null", O_RDONLY);
 
     argv[n++] = sim_copy(program);
@@ -190,6 +190,10 @@ static void execute(const struct world *world)
     env[n++] = sim_copy("RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS=8000");
     env[n++] = sim_copy("RP_BROKER_LOG_LEVEL=debug");
     env[n++] = sim_copy("ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1");
+    if (preloaded) {
+        env[n++] = variable("LD_PRELOAD", preloaded);
+        env[n++] = variable("RPB_SIM_CALLS", k_path("/calls"));
+    }
     env[n] = NULL;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (null < 0 || dup2(null, 0) < 0 || dup2(log_fds[1], 1) < 0 || dup2(log_fds[1], 2) < 0 || chdir(real_root) < 0) {
@@ -350,6 +354,16 @@ static void remove_root(void)
     (void)rmdir(real_root);
 }
 
+static void read_calls(void)
+{
+    int fd = open(k_path("/calls"), O_RDONLY | O_CLOEXEC);
+
+    if (read(fd, sim.seen, sizeof(sim.seen)) != (ssize_t)sizeof(sim.seen)) {
+        sim_fail("the calls are not to be had: %s", strerror(errno));
+    }
+    close(fd);
+}
+
 struct repair {
     const struct world *world;
     int service, fd; /* who writes to the program; -1: it is no program at all */
@@ -385,7 +399,7 @@ static void break_programs(struct world *world, struct real_shared *shared)
         if (is_broken && i < BROKEN_MAX) {
             first = first == BACKEND_SCRIPTS ? world->scripts[i] : first;
         } else if (is_broken) {
-            real_leave_out("an exec that fails at a later launch");
+            sim_leave_out("an exec that fails at a later launch");
         }
         world->scripts[i] = is_broken ? BACKEND_GOOD : world->scripts[i];
         shared->scripts[i] = world->scenario == SCENARIO_REGISTERED && i == 0 ? shared->scripts[0] : world->scripts[i];
@@ -425,21 +439,23 @@ static void reset(const struct run *run)
     sim.now_nsec = sim.start_nsec = real_now();
 }
 
-const char *real_run_one(const struct run *run, const char *daemon, struct world *world)
+const char *real_run_one(const struct run *run, const char *daemon, const char *recorder, struct world *world)
 {
     struct real_shared *shared;
 
     program = daemon;
+    preloaded = recorder;
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     reset(run);
     if (!run->is_calm) {
-        real_leave_out("what the seed does to the kernel itself: errors of calls, cuts of the power, short reads");
+        sim_leave_out("what the seed does to the kernel itself: errors of calls, cuts of the power, short reads");
     }
     if (!make_root() || !(shared = real_share()) || pipe2(log_fds, O_CLOEXEC | O_NONBLOCK) < 0) {
         sim_fail("no world can be made in /tmp: %s", strerror(errno));
         return sim.failure;
     }
     shared->seed = run->seed;
+    (void)k_put_file("/calls", sim.seen, sizeof(sim.seen), 0600);
     world_init(world, run->scenario, run->is_calm);
     break_programs(world, shared);
     run_broker(world);
@@ -454,6 +470,7 @@ const char *real_run_one(const struct run *run, const char *daemon, struct world
     }
     settle(world);
     real_end_backends(world);
+    read_calls();
     remove_root();
     return *sim.failure ? sim.failure : NULL;
 }

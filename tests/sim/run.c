@@ -248,6 +248,7 @@ void run_draw(uint64_t seed, struct run *ret)
         plan->fault_rate = (uint32_t)(64 << sim_below(6));
         plan->memory_rate = sim_chance(1, 2) ? (uint32_t)(64 << sim_below(5)) : 0;
     }
+    plan->starve_rate = sim_chance(1, 4) ? (uint32_t)(8 << sim_below(4)) : 0;
     plan->slow_rate = sim_chance(1, 4) ? (uint32_t)(64 << sim_below(4)) : 0;
     plan->nofile = sim_chance(1, 8) ? 32 + sim_below(16) : 0;
     if (sim_chance(1, 16)) {

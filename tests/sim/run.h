@@ -29,6 +29,8 @@ extern struct world run_world; /* as the last run has left it */
 
 /* outcome.c: a line for each client of a calm run, the same on every kernel: numbers and places that differ are not. */
 void outcome_print(const struct run *run, const struct world *world);
+/* And which calls the daemon has made. */
+void outcome_print_calls(void);
 
 /* durable.c: atomic_file_write() under kills, cuts and errors at every call. The number of runs. */
 uint64_t durable_sweep(uint64_t *ret_failed);

@@ -210,6 +210,7 @@ struct sim_plan {
     uint32_t short_rate;   /* in 1024: a read or write gets through in part */
     uint32_t slow_rate;    /* in 1024: a job of the worker rests for up to 12 s at a call */
     uint32_t delay_rate;   /* in 1024: others run although the broker could */
+    uint32_t starve_rate;  /* in 1024: and for up to 100 ms */
     size_t socket_buffer;  /* bytes towards who dialled, 0: 16384 */
     rlim_t nofile;         /* descriptors of the broker, 0: SIM_FDS */
     bool is_power_cut;     /* with kill_at: the disk loses what was not synced */
@@ -240,10 +241,12 @@ struct sim {
     uint64_t sequence; /* orders what happens at one moment */
     uint64_t live_blocks;
     bool is_tracing, is_real; /* is_real: this is the real kernel, and its time passes by itself */
+    bool is_quick;            /* and what takes long there is not waited for */
     jmp_buf *on_death;        /* of the broker */
     void (*on_spawn)(struct sim_proc *proc, const char *path); /* gives a new process its actor */
     char failure[512];                                         /* the first broken invariant */
-    enum sim_call calls[4096];                                 /* the first calls, for the sweep */
+    uint8_t seen[2][CALL_COUNT]; /* the calls that were made, on the loop's thread and on others */
+    enum sim_call calls[4096];   /* the first calls, for the sweep */
 };
 
 extern struct sim sim;
@@ -271,6 +274,8 @@ uint64_t draw_stream(uint64_t number); /* the beginning of dice of one's own */
 __attribute__((format(printf, 1, 2))) void sim_fail(const char *format, ...);
 /* One line of the readable trace. */
 __attribute__((format(printf, 1, 2))) void sim_trace(const char *format, ...);
+/* Says, once a world, that something of the scenario is not done on the real kernel. */
+void sim_leave_out(const char *what);
 void sim_mix(uint64_t value);
 
 /* The beginning and the end of a call of the product: 0 or the errno that it is to fail with; the C library's result.

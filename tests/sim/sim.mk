@@ -42,6 +42,15 @@ $(SIM_DIR)/rpb-sim-real: $(SIM_REAL) $(PROTO_LIB) $(BLAKE3_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -no-pie $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# what it calls; not for a sanitized daemon, which wants to be first itself
+$(SIM_DIR)/record.so: tests/sim/preload/record.c tests/sim/calls.def
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -fno-builtin -include asm/unistd.h -fPIC -shared -o $@ $< -ldl
+ifeq ($(SAN),)
+tests: $(SIM_DIR)/record.so
+endif
+
 # the same assertions against the one kernel and the other
 $(SIM_DIR)/%.renamed.o: $(SIM_DIR)/tests/sim/test-kernel-%.o $(SIM_DIR)/names.map
 	$(Q)$(SIM_RENAME) $< $@

@@ -44,7 +44,7 @@ struct sim_backend {
     uint8_t in[256], out[1024];
     size_t n_in, n_out, n_sent;
     uint64_t dies_nsec;
-    bool has_answered;
+    bool was_asked, has_answered;
     uint32_t build; /* of its program, that it runs */
 };
 
@@ -62,6 +62,14 @@ enum client_script {
     CLIENT_LARGE,    /* a Hello longer than 64 KiB */
     CLIENT_SCRIPTS,
     CLIENT_SHUTDOWN = CLIENT_SCRIPTS, /* the admin verb; the operator's */
+};
+
+/* What a refusal says. */
+enum {
+    CODE_SERVICE_UNKNOWN = 2,
+    CODE_SPAWN_FAILED = 3,
+    CODE_RATE_LIMITED = 4,
+    CODE_VERSION_BLOCKED = 8,
 };
 
 enum client_result {
@@ -129,11 +137,11 @@ struct world {
     uint64_t term_nsec; /* when SIGTERM was sent; 0: not yet */
     bool has_power_cut, is_half_written;
     int half_written;
-    uint64_t canary_deadline_nsec, rest_nsec;
-    struct sim_proc *holder; /* of the lock, in SCENARIO_START; NULL: nobody */
-    bool was_unlinked;       /* the broker's socket was removed once */
-    bool was_cleaned;        /* everything in the runtime directory was removed once */
-    bool was_at_rest;        /* when SIGTERM came: nothing holds the drain */
+    uint64_t canary_nsec, rest_nsec; /* the first canary, the limit of the rest */
+    struct sim_proc *holder;         /* of the lock, in SCENARIO_START; NULL: nobody */
+    bool was_unlinked;               /* the broker's socket was removed once */
+    bool was_cleaned;                /* everything in the runtime directory was removed once */
+    bool was_at_rest;                /* when SIGTERM came: nothing holds the drain */
 };
 
 extern const char *const world_services[WORLD_SERVICES];
