@@ -130,6 +130,7 @@ class Many(Fault):
                 conn.close()
         self.judge(broker, canary, 1024, code="launch-failed")
 
+    @harness.plain_only
     def test_definitions_that_are_remembered(self):
         """1 024 of them, those used last; more cost no more memory, and the forgotten are read again."""
         broker = self.start()
@@ -143,8 +144,7 @@ class Many(Fault):
         full = broker.rss_kib()
         ask(range(1100, 3000))
         ask(range(10))
-        if not harness.VALGRIND and not harness.SANITIZED:
-            self.assertLess(broker.rss_kib(), full + 512)
+        self.assertLess(broker.rss_kib(), full + 512)
         with self.canary(broker) as canary:
             os.kill(broker.pid, harness.signal.SIGHUP)
             wait_for(lambda: broker.log_lines("definitions-rechecked"), "all looked at again")
