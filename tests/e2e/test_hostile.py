@@ -255,7 +255,7 @@ class Size(Hostile):
             self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
             self.assertFalse(any(conn.is_closed_now() for conn in conns), "room made for announcements")
             if not harness.VALGRIND and not harness.SANITIZED:
-                self.assertLess(broker.rss_kib(), self.base_rss + 4096, "memory for an announcement")
+                self.assertLess(broker.rss_kib(), self.base_rss + 6144, "memory for an announcement")
             for conn in conns:
                 conn.close()
         self.judge(broker, canary, code="hello-outcome")
