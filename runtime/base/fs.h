@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What kind of file system holds a directory in which locks, sockets and records are to live (spec 02 §19). */
 enum fs_kind {
@@ -22,3 +23,12 @@ enum fs_kind fs_kind_of(uint64_t magic, const char **ret_name);
 
 /* True for FS_UNFIT; false also when the kernel does not tell. */
 bool fs_is_network(int fd);
+
+/* What stands between @dir and a name in it: no second slash behind one that is there. Everybody who derives one of our
+ * paths joins like that, and must come to the same bytes. */
+static inline const char *fs_joint(const char *dir)
+{
+    size_t size = strlen(dir);
+
+    return size > 0 && dir[size - 1] == '/' ? "" : "/";
+}

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/env.h"
+#include "base/fs.h"
 #include "base/sys.h"
 
 __attribute__((format(printf, 2, 3))) static int set_dir(char ret_dir[DEFINITION_DIR_SIZE], const char *format, ...)
@@ -56,7 +57,7 @@ static int flag_dir(const char *flag, char ret_dir[DEFINITION_DIR_SIZE])
         return DEFINITION_DIR_E_EMPTY;
     if (sys_realpath(".", &here) < 0 || !here)
         return DEFINITION_DIR_E_LOST;
-    return set_dir(ret_dir, "%s/%s", strcmp(here, "/") == 0 ? "" : here, flag);
+    return set_dir(ret_dir, "%s%s%s", here, fs_joint(here), flag);
 }
 
 int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], const char **ret_source)
@@ -75,12 +76,12 @@ int definition_dir_resolve(const char *flag, char ret_dir[DEFINITION_DIR_SIZE], 
         r = set_dir(ret_dir, "%s", variable);
         *ret_source = "env:" DEFINITION_DIR_VARIABLE;
     } else if (config && config[0] == '/') {
-        r = set_dir(ret_dir, "%s/running-process/services", config);
+        r = set_dir(ret_dir, "%s%srunning-process/services", config, fs_joint(config));
         *ret_source = "platform-default";
     } else {
         r = home_dir(home);
         if (r == 0)
-            r = set_dir(ret_dir, "%s/.config/running-process/services", home);
+            r = set_dir(ret_dir, "%s%s.config/running-process/services", home, fs_joint(home));
         *ret_source = "platform-default";
     }
     return r;

@@ -11,6 +11,7 @@
 
 #include "base/blake3sum.h"
 #include "base/env.h"
+#include "base/fs.h"
 #include "base/sys.h"
 #include "service/identity.h"
 #include "wire/text.h"
@@ -42,9 +43,7 @@ int endpoint_dir(char ret_dir[ENDPOINT_DIR_SIZE])
     }
     if (runtime_dir[0] != '/')
         return ENDPOINT_E_RELATIVE;
-    /* joined as every other deriver of the path joins it */
-    size = snprintf(dir, sizeof(dir), "%s%srunning-process/broker", runtime_dir,
-                    runtime_dir[strlen(runtime_dir) - 1] == '/' ? "" : "/");
+    size = snprintf(dir, sizeof(dir), "%s%srunning-process/broker", runtime_dir, fs_joint(runtime_dir));
     if ((size_t)size >= sizeof(dir))
         return ENDPOINT_E_TOO_LONG;
     memcpy(ret_dir, dir, (size_t)size + 1);

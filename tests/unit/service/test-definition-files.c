@@ -53,6 +53,12 @@ static void test_directory(void)
     check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
     setenv("XDG_CONFIG_HOME", "/cfg", 1);
     check_dir(NULL, "/cfg/running-process/services", "platform-default");
+    setenv("XDG_CONFIG_HOME", "/cfg/", 1); /* no slash is added to one: others derive the same bytes */
+    check_dir(NULL, "/cfg/running-process/services", "platform-default");
+    setenv("XDG_CONFIG_HOME", "", 1);
+    setenv("HOME", "/home/u/", 1);
+    check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
+    setenv("HOME", "/home/u", 1);
     setenv("XDG_CONFIG_HOME", "cfg", 1);
     check_dir(NULL, "/home/u/.config/running-process/services", "platform-default");
     setenv("XDG_CONFIG_HOME", "", 1);
