@@ -23,13 +23,13 @@
 struct report {
     const struct options *options;
     json_t *rules; /* NULL: lines are wanted */
-    unsigned int n_holds, n_fails;
+    unsigned int n_holds, n_fails, n_untried;
 };
 
 static const char *verdict_word(enum conform_verdict verdict)
 {
     static const char *const words[] = {
-        [CONFORM_HOLDS] = "holds", [CONFORM_NOTICE] = "holds", [CONFORM_FAILS] = "FAILS"};
+        [CONFORM_HOLDS] = "holds", [CONFORM_NOTICE] = "holds", [CONFORM_FAILS] = "FAILS", [CONFORM_UNTRIED] = "-----"};
 
     return words[verdict];
 }
@@ -46,6 +46,8 @@ static void report_rule(struct report *report, const struct conform_rule *rule, 
 {
     if (verdict == CONFORM_FAILS) {
         report->n_fails++;
+    } else if (verdict == CONFORM_UNTRIED) {
+        report->n_untried++;
     } else {
         report->n_holds++;
     }
@@ -58,7 +60,7 @@ static void report_rule(struct report *report, const struct conform_rule *rule, 
         "rule", rule->name,
         "text", rule->text,
         "spec", admin_document_string(rule->spec),
-        "holds", verdict != CONFORM_FAILS,
+        "holds", verdict == CONFORM_HOLDS || verdict == CONFORM_NOTICE,
         "notice", verdict == CONFORM_NOTICE,
         "detail", admin_document_string(detail)));
     /* clang-format on */
@@ -71,17 +73,22 @@ static int report_end(struct report *report, const char *path, bool is_broker)
     json_t *document;
 
     if (!report->rules) {
-        fprintf(report->options->out, "%s %s: %u rules hold, %u do not\n", is_broker ? "broker" : "backend", path,
+        fprintf(report->options->out, "%s %s: %u rules hold, %u do not", is_broker ? "broker" : "backend", path,
                 report->n_holds, report->n_fails);
+        if (report->n_untried) {
+            fprintf(report->options->out, ", %u were not tried", report->n_untried);
+        }
+        fputc('\n', report->options->out);
         return status;
     }
     /* clang-format off */
-    document = json_pack("{s:o, s:s, s:b, s:i, s:i, s:o}",
+    document = json_pack("{s:o, s:s, s:b, s:i, s:i, s:i, s:o}",
                          "endpoint", admin_document_string(path),
                          "kind", is_broker ? "broker" : "backend",
                          "conforms", report->n_fails == 0,
                          "rules_held", (int)report->n_holds,
                          "rules_failed", (int)report->n_fails,
+                         "rules_not_tried", (int)report->n_untried,
                          "rules", TAKE_PTR(report->rules));
     /* clang-format on */
     if (admin_document_print(document, &text)) {
@@ -103,7 +110,7 @@ static int try_rules(struct report *report, const char *path, bool is_broker)
         enum conform_verdict verdict;
 
         if (!is_there) {
-            report_rule(report, rule, CONFORM_FAILS, "not tried");
+            report_rule(report, rule, CONFORM_UNTRIED, "not tried");
             continue;
         }
         *conform.detail = '\0';

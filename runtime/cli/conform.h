@@ -20,6 +20,7 @@ enum conform_verdict {
     CONFORM_HOLDS,
     CONFORM_NOTICE, /* holds, and something is worth a look */
     CONFORM_FAILS,
+    CONFORM_UNTRIED, /* nobody was there; does not count as holding */
 };
 
 /* What is tried, and what was found out about it so far. */

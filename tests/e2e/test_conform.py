@@ -31,7 +31,9 @@ def conform(case, *args, **env):
     rules = {rule["rule"]: (rule["holds"], rule["notice"], rule["detail"]) for rule in document["rules"]}
     held = sum(1 for rule in document["rules"] if rule["holds"])
     case.assertEqual(document["rules_held"], held)
-    case.assertEqual(document["rules_failed"], len(document["rules"]) - held)
+    case.assertEqual(document["rules_failed"] + document["rules_not_tried"], len(document["rules"]) - held)
+    untried = [rule["rule"] for rule in document["rules"] if rule["detail"] == "not tried"]
+    case.assertEqual(document["rules_not_tried"], len(untried))
     case.assertEqual(document["conforms"], held == len(rules))
     case.assertEqual(done.returncode, 0 if document["conforms"] else 1)
     case.assertEqual(done.stderr, "")
@@ -391,6 +393,10 @@ class BrokenBackends(harness.Case):
         self.assertEqual((status, len(failed(rules))), (1, BACKEND_RULES))
         self.assertIn("failed to connect: No such file", rules["accepts"][2])
         self.assertEqual(rules["probe-twice"][2], "not tried")
+        lines = self.box.run("conform", self.box.home + "/nobody").stdout.splitlines()
+        self.assertTrue(lines[0].startswith("FAILS  accepts"), lines[0])
+        self.assertEqual({line.split()[0] for line in lines[1:-1]}, {"-----"})
+        self.assertTrue(lines[-1].endswith("0 rules hold, 1 do not, %d were not tried" % (BACKEND_RULES - 1)), lines[-1])
 
 
 class Proxy:

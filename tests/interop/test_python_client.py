@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A client made from proto/*.proto by Python's protobuf: every message both ways through our encoder, then a daemon
 that is used with nothing but these messages."""
+import glob
 import json
 import os
+import re
 import subprocess
 
 import messages
@@ -41,6 +43,21 @@ class EveryMessage(harness.Case):
     def setUpClass(cls):
         if not os.access(RECODE, os.X_OK):    # built by `make interop`; its absence must not look like success
             raise AssertionError("there is no %s" % RECODE)
+
+    def test_no_message_is_left_out(self):
+        """What does not travel by itself is part of something that does."""
+        seen, todo = set(), [getattr(pb, name).DESCRIPTOR for name in messages.NAMES]
+        while todo:
+            kind = todo.pop()
+            if kind.full_name not in seen:
+                seen.add(kind.full_name)
+                todo += [field.message_type for field in kind.fields if field.message_type is not None]
+        every = set()
+        for path in sorted(glob.glob(os.path.join(harness.TOP, "proto/*.proto"))):
+            with open(path) as text:
+                every |= {"running_process.broker.v1." + name for name in re.findall(r"^message (\w+)", text.read(), re.M)}
+        self.assertGreater(len(every), 20)
+        self.assertEqual(every - seen, set())
 
     def check(self, name):
         sent = [packed(message) for message in messages.samples(name)]
