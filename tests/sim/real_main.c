@@ -24,6 +24,7 @@ struct job {
     pid_t pid;
     FILE *output; /* the trace */
     bool has_failed;
+    char world[64], failure[256];
 };
 
 extern char **environ;
@@ -91,41 +92,65 @@ static void note_left_out(const char *text)
     left_out[i].n++;
 }
 
-static void copy_output(struct job *job)
+/* One line of a world's output. */
+static void take_line(struct job *job, char *line, bool *is_outcome)
 {
-    bool is_outcome = false;
-    char line[8192];
+    const char *broken = strstr(line, "BROKEN: ");
 
-    rewind(job->output);
-    while (fgets(line, sizeof(line), job->output)) {
-        if (!strncmp(line, "left out: ", 10)) {
-            line[strcspn(line, "\n")] = '\0';
-            note_left_out(line + 10);
-        } else if (!strcmp(line, "outcome:\n")) {
-            is_outcome = true;
-        } else if (is_outcome ? prints_outcome : prints_trace || job->has_failed) {
-            fputs(line, stdout);
-        }
+    if (!strncmp(line, "left out: ", 10)) {
+        line[strcspn(line, "\n")] = '\0';
+        note_left_out(line + 10);
+        return;
+    }
+    if (!strcmp(line, "outcome:\n")) {
+        *is_outcome = true;
+        return;
+    }
+    if (broken && !*job->failure) {
+        snprintf(job->failure, sizeof(job->failure), "%.250s", broken + 8);
+        job->failure[strcspn(job->failure, "\n")] = '\0';
+    }
+    if (*is_outcome ? prints_outcome : prints_trace || job->has_failed) {
+        fputs(line, stdout);
     }
 }
 
 static void report(struct job *job)
 {
-    char world[64];
+    bool is_outcome = false;
+    char line[8192];
 
+    snprintf(job->world, sizeof(job->world), "--seed %llu", (unsigned long long)job->run.seed);
     if (job->run.is_calm) {
-        snprintf(world, sizeof(world), "--calm %d:%llu", job->run.scenario, (unsigned long long)job->run.seed);
-    } else {
-        snprintf(world, sizeof(world), "--seed %llu", (unsigned long long)job->run.seed);
+        snprintf(job->world, sizeof(job->world), "--calm %d:%llu", job->run.scenario,
+                 (unsigned long long)job->run.seed);
     }
     if (job->has_failed) {
-        printf("FAILED on the real kernel: %s (scenario %d); its trace:\n", world, job->run.scenario);
+        printf("the trace of %s, scenario %d, which failed:\n", job->world, job->run.scenario);
     }
-    copy_output(job);
-    if (job->has_failed) {
-        printf("    the same world again: rpb-sim-real %s --trace\n", world);
-    } else if (prints_trace) {
-        printf("%s, scenario %d: all held\n", world, job->run.scenario);
+    rewind(job->output);
+    while (fgets(line, sizeof(line), job->output)) {
+        take_line(job, line, &is_outcome);
+    }
+    if (prints_trace && !job->has_failed) {
+        printf("%s, scenario %d: all held\n", job->world, job->run.scenario);
+    }
+}
+
+/* What the last lines of a long output must say. */
+static void sum_up(int n_failed)
+{
+    for (int i = 0; i < 16 && left_out[i].n && !prints_outcome; i++) {
+        printf("left out in %d of %d worlds: %s\n", left_out[i].n, n_jobs, left_out[i].text);
+    }
+    for (int i = 0; i < n_jobs; i++) {
+        if (jobs[i].has_failed) {
+            printf("FAILED on the real kernel: %s\n    the same world again: rpb-sim-real %s --trace\n",
+                   *jobs[i].failure ? jobs[i].failure : "the world crashed", jobs[i].world);
+        }
+    }
+    if (!prints_outcome) {
+        printf("%d passed, %d failed\n", n_jobs - n_failed, n_failed);
     }
     fflush(stdout);
 }
@@ -159,12 +184,7 @@ static int make_runs(int n_at_once)
     for (int i = 0; i < n_jobs; i++) {
         report(&jobs[i]);
     }
-    for (int i = 0; i < 16 && left_out[i].n && !prints_outcome; i++) {
-        printf("left out in %d of %d worlds: %s\n", left_out[i].n, n_jobs, left_out[i].text);
-    }
-    if (!prints_outcome) {
-        printf("%d passed, %d failed\n", n_jobs - n_failed, n_failed);
-    }
+    sum_up(n_failed);
     return n_failed != 0 || n_jobs == 0;
 }
 

@@ -21,13 +21,14 @@
 
 #include "real.h"
 
-enum { WORLD_SECONDS = 300, BROKEN_MAX = 3 };
+enum { WORLD_SECONDS = 300, BROKEN_MAX = 3, KILLED_OF = 8 };
 
 static const char *program, *preloaded;
 static int log_fds[2] = {-1, -1}; /* a pipe: the trace has each line when it was written */
 static char log_bytes[16384];
 static size_t n_log_bytes;
 static bool is_ready; /* the log has said so */
+static bool has_killed;
 static volatile sig_atomic_t must_end;
 
 /* ------------------------------------------------------------------------------------------------------------ log */
@@ -299,10 +300,12 @@ static void settle_children(struct world *world)
     }
 }
 
-/* A signal that a daemon would heed was sent to one that had not got as far. */
-static bool was_too_early(const siginfo_t *info)
+/* By the killer, or by a signal that a daemon would heed and this one had not got as far. */
+static bool was_killed(const siginfo_t *info)
 {
-    return info->si_code == CLD_KILLED && (info->si_status == SIGHUP || info->si_status == SIGTERM) && !is_ready;
+    bool is_early = !is_ready && (info->si_status == SIGHUP || info->si_status == SIGTERM);
+
+    return info->si_code == CLD_KILLED && (is_early || (has_killed && info->si_status == SIGKILL));
 }
 
 static void run_broker(struct world *world)
@@ -322,7 +325,7 @@ static void run_broker(struct world *world)
     sim.now_nsec = real_now();
     read_log(world);
     sim_trace("the broker ends: %s %d", info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
-    if (was_too_early(&info)) {
+    if (was_killed(&info)) {
         k_proc_exit(sim.broker, info.si_code, info.si_status);
         return;
     }
@@ -426,6 +429,17 @@ static void on_signal(int signo)
     must_end = 1;
 }
 
+/* The next broker has to do with what this one leaves. */
+static void kill_broker(struct sim_actor *actor)
+{
+    if (sim.broker->is_alive) {
+        has_killed = true;
+        sim_trace("the broker is killed");
+        k_proc_signal(sim.broker, SIGKILL);
+    }
+    actor->is_done = true;
+}
+
 static void reset(const struct run *run)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -458,6 +472,9 @@ const char *real_run_one(const struct run *run, const char *daemon, const char *
     (void)k_put_file("/calls", sim.seen, sizeof(sim.seen), 0600);
     world_init(world, run->scenario, run->is_calm);
     break_programs(world, shared);
+    if (!run->is_calm && draw_chance(1, KILLED_OF)) {
+        sim_wake_at(sim_add_actor("killer", k_proc_new("", 1), kill_broker, world), sim.now_nsec + draw_below(SEC));
+    }
     run_broker(world);
     for (int restarts = 0; !*sim.failure && !world->term_nsec; restarts++) {
         if (restarts == 3) {
