@@ -29,6 +29,23 @@ static size_t body_max(const struct connection *connection)
     return probes_only && config->max_frame_bytes > BACKEND_PROBE_MAX ? BACKEND_PROBE_MAX : config->max_frame_bytes;
 }
 
+static size_t room_for_input(const struct connection *connection)
+{
+    return body_max(connection) + FRAME_HEADER_SIZE + BACKEND_READ_SIZE;
+}
+
+/* Makes a client of one that could only probe. False: there is no place. */
+static bool promote(struct connection *connection)
+{
+    if (!connection->is_reserved || !backend_find_place(connection->backend)) {
+        return false;
+    }
+    connection->is_reserved = false;
+    connection->backend->n_reserved--;
+    connection->in.limit = room_for_input(connection);
+    return true;
+}
+
 static bool is_welcome(struct rpb_backend *backend, int fd, struct ucred *ret_peer)
 {
     socklen_t size = sizeof(*ret_peer);
@@ -72,10 +89,11 @@ int connection_new(struct rpb_backend *backend, int fd, bool is_reserved)
     connection->stall_deadline = NSEC_NEVER;
     connection->first_deadline = nsec_add(backend->now, nsec_from_msec(backend->config.first_frame_msec));
     backend_due(backend, connection->first_deadline);
-    buffer_init(&connection->in, body_max(connection) + FRAME_HEADER_SIZE + BACKEND_READ_SIZE);
+    buffer_init(&connection->in, room_for_input(connection));
     buffer_init(&connection->out, FRAME_BODY_MAX + FRAME_HEADER_SIZE + 2 * BACKEND_UNSENT_HIGH);
     DL_APPEND(backend->connections, connection);
     backend->n_connections++;
+    backend->n_reserved += is_reserved;
     return 0;
 }
 
@@ -92,6 +110,7 @@ static int retire(struct connection *connection)
     DL_DELETE(backend->connections, connection);
     DL_APPEND(backend->dead, connection);
     backend->n_connections--;
+    backend->n_reserved -= connection->is_reserved;
     if (connection->is_client && --backend->n_clients == 0) {
         backend->last_use = clock_monotonic();
         backend_due(backend, backend->last_use); /* idleness begins: look at it */
@@ -270,7 +289,7 @@ static void take_payload(struct connection *connection, const Frame *frame)
     struct rpb_backend *backend = connection->backend;
     const char *reason = NULL;
 
-    if (connection->is_reserved) {
+    if (connection->is_reserved && !promote(connection)) {
         connection_close(connection, "all places for clients are taken");
         return;
     }
@@ -354,7 +373,8 @@ static size_t judge(struct connection *connection, struct slice bytes)
         if (mux_judge(&backend->mux, body_max(connection), rest, &arena, &judged) < 0) {
             connection_close(connection, "out of memory");
             goes_on = false;
-        } else {
+        } else if (judged.fault != RPB_BACKEND_MUX_TOO_LARGE || !promote(connection)) {
+            /* otherwise judged again: a client may send more than a prober */
             goes_on = act(connection, &judged, rest);
             used += judged.consumed;
         }

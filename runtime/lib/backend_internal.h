@@ -98,8 +98,8 @@ struct rpb_backend {
     nsec_t last_use;
     uint64_t n_accepted;
     struct connection *connections, *dead;
-    size_t n_connections, n_clients;
-    uint64_t held; /* bytes in the buffers of all connections */
+    size_t n_connections, n_reserved, n_clients; /* the others are among the first */
+    uint64_t held;                               /* bytes in the buffers of all connections */
     uint8_t arena_block[MESSAGE_ARENA_BLOCK];
     uint8_t scratch[BACKEND_READ_SIZE];
 };
@@ -112,6 +112,9 @@ void backend_due(struct rpb_backend *backend, nsec_t when);
 
 /* Stops listening and removes the socket when it is ours. */
 void backend_unlisten(struct rpb_backend *backend);
+
+/* Whether one more client has a place, if need be that of the oldest connection that has sent no frame yet. */
+bool backend_find_place(struct rpb_backend *backend);
 
 /* One turn that waits at most @timeout_msec (-1: for ever) for something to happen. Results of rpb_backend_step(). */
 int backend_turn(struct rpb_backend *backend, int timeout_msec);

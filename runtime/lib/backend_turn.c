@@ -5,7 +5,7 @@
  * Everything hangs on one epoll descriptor, so a caller's loop has one thing to wait for. Nothing that a peer does ends
  * a turn with an error; only the loss of epoll itself does. When places or descriptors run out, the oldest connection
  * that has not sent a frame makes room, and a few places beyond the cap are kept for probes, so that a full house still
- * proves itself.
+ * proves itself. Whoever sends more than a probe there gets the place of one that is silent, while there is one.
  */
 
 #include <errno.h>
@@ -43,6 +43,23 @@ static bool evict_silent(struct rpb_backend *backend)
     return false;
 }
 
+bool backend_find_place(struct rpb_backend *backend)
+{
+    struct connection *connection;
+
+    if (backend->n_connections - backend->n_reserved < backend->config.max_connections) {
+        return true;
+    }
+    DL_FOREACH(backend->connections, connection)
+    {
+        if (!connection->is_judging && !connection->is_proven && !connection->is_reserved) {
+            connection_close(connection, "made room: it had sent no frame");
+            return true;
+        }
+    }
+    return false;
+}
+
 static void pause_listener(struct rpb_backend *backend)
 {
     struct epoll_event event = {.events = 0, .data.ptr = &backend->listener_fd};
@@ -68,13 +85,12 @@ static void resume_listener(struct rpb_backend *backend)
 
 static void admit(struct rpb_backend *backend, int fd)
 {
-    bool is_full = backend->n_connections >= backend->config.max_connections;
-
     if (backend->n_connections >= backend->config.max_connections + BACKEND_RESERVED && !evict_silent(backend)) {
         (void)close_fd(fd);
         return;
     }
-    if (connection_new(backend, fd, is_full) == -ENOMEM) {
+    if (connection_new(backend, fd, backend->n_connections - backend->n_reserved >= backend->config.max_connections) ==
+        -ENOMEM) {
         backend_tell(backend, "a connection was closed: out of memory");
     }
 }

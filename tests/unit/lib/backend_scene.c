@@ -196,7 +196,7 @@ void scene_send(int fd, const void *bytes, size_t size)
 
 const void *scene_frame(uint32_t lane, uint64_t request_id, const char *payload, size_t *ret_size)
 {
-    static uint8_t bytes[4096];
+    static uint8_t bytes[128 * 1024];
     struct buffer out;
     Frame frame;
 

@@ -54,6 +54,51 @@ static void test_full_house(void)
     scene_close(&scene);
 }
 
+/* Silence takes no place from those who speak, however much of it there is. */
+static void test_house_full_of_silence(void)
+{
+    enum { MAX = 3, RESERVED = 16 };
+    static char large[100000];
+    int fds[MAX + RESERVED], others[2], client, next;
+
+    scene_init(&scene);
+    scene.config.max_connections = MAX;
+    scene_open(&scene);
+    for (int i = 0; i < MAX + RESERVED; i++) {
+        fds[i] = scene_dial(&scene);
+    }
+    client = scene_dial(&scene);
+    scene_ask(client, 1, "in");
+    scene_pump(&scene);
+    check(scene_answers(client, 1, "in"));
+    next = scene_dial(&scene);
+    memset(large, 'x', sizeof(large) - 1); /* longer than what one that may only probe can send */
+    large[0] = 'n';
+    scene_ask(next, 1, large);
+    scene_pump(&scene);
+    check_int(scene.n_handled, 2);
+    close(next);
+    for (int i = 0; i < 2; i++) {
+        others[i] = scene_dial(&scene);
+        scene_ask(others[i], 1, "in");
+        scene_pump(&scene);
+        check(scene_answers(others[i], 1, "in"));
+    }
+    check(scene_probe(&scene, client)); /* who has spoken stays */
+    next = scene_dial(&scene);
+    scene_ask(next, 1, "out"); /* and three are three */
+    scene_pump(&scene);
+    check(scene_is_closed(&scene, next));
+    close(next);
+    close(client);
+    close(others[0]);
+    close(others[1]);
+    for (int i = 0; i < MAX + RESERVED; i++) {
+        close(fds[i]);
+    }
+    scene_close(&scene);
+}
+
 static void test_silent_client(void)
 {
     int silent, half, good;
@@ -477,6 +522,7 @@ static void test_frame_limit(void)
 }
 
 CHECK_PROGRAM("lib/backend-bounds", {"a full house still proves itself", test_full_house},
+              {"silence takes no places", test_house_full_of_silence},
               {"a client that sends nothing", test_silent_client},
               {"a client that reads nothing is not read from", test_reader_that_does_not_read},
               {"and is dropped in the end", test_stall},

@@ -76,7 +76,8 @@ struct rpb_backend_request {
  * Only inside the handler's call, at most once for one request.
  *
  * @return 0; -EALREADY when it was answered or put off before; -EMSGSIZE when the frame would exceed 16 MiB (then
- * another answer may be tried); -ENOBUFS when the peer does not read and too much waits for it already; -ENOMEM.
+ * another answer may be tried); -ENOBUFS when the peer does not read and too much waits for it already; -EPIPE when the
+ * handler has had the connection closed meanwhile; -EINVAL for a request that rpb_backend_mux_classify() gave; -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_respond(struct rpb_backend_request *request, const void *data, size_t size);
 
@@ -87,7 +88,7 @@ RPB_PUBLIC int rpb_backend_respond(struct rpb_backend_request *request, const vo
  *
  * @param ret_later  The obligation to answer, owned by the caller: end it with rpb_backend_respond_later() or
  * rpb_backend_drop_later().
- * @return 0; -EALREADY as above; -ENOMEM.
+ * @return 0; -EALREADY, -EPIPE, -EINVAL as above; -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_later **ret_later);
 
@@ -338,7 +339,8 @@ struct rpb_backend_config {
     uint32_t idle_timeout_secs;
     enum rpb_backend_sha256 sha256;
 
-    uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more are kept free for probes */
+    uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more may probe; one of these that
+                                  sends anything else takes the place of the oldest that has sent no frame yet */
     uint32_t max_frame_bytes;  /**< body of one frame; default and most 16 MiB */
     uint64_t max_memory_bytes; /**< frames that are not complete yet, unsent answers and what is kept for answers put
                                   off, of all connections together; default 64 MiB. Beyond it the connection that holds
