@@ -59,8 +59,8 @@ void backend_tell(const struct rpb_backend *backend, const char *format, ...)
 /* ------------------------------------------------------------------------------------------------------------ birth */
 
 /*
- * Takes the caller's configuration, which may be shorter than ours (an older program) or longer (a newer one, which
- * then must not use what is not known here), but never shorter than that of version 1.0.
+ * Takes the caller's configuration into the zeroed *@ret, which may be shorter than ours (an older program) or longer
+ * (a newer one, which then must not use what is not known here), but never shorter than that of version 1.0.
  */
 static int take_config(const struct rpb_backend_config *config, struct rpb_backend_config *ret, char *ret_text)
 {
@@ -75,7 +75,6 @@ static int take_config(const struct rpb_backend_config *config, struct rpb_backe
             return refuse(ret_text, error_origin(-EINVAL), "the configuration wants what only a later version can");
         }
     }
-    *ret = (struct rpb_backend_config){0};
     memcpy(ret, config, config->size < sizeof(*ret) ? config->size : sizeof(*ret));
     return 0;
 }
@@ -214,7 +213,7 @@ static int set_up(struct rpb_backend *backend, const struct rpb_backend_config *
 
 int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend, char *ret_text)
 {
-    struct rpb_backend_config filled;
+    struct rpb_backend_config filled = {0};
     struct rpb_backend *backend;
     int r;
 

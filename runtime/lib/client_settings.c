@@ -166,6 +166,12 @@ static int derive(const struct client_settings *settings, char ret_path[ENDPOINT
     struct instance_id instance;
     int r = identity_user_hash(hash);
 
+    if (r == -ENOMEM) {
+        return client_fail_plainly(failure, RPB_CLIENT_E_NO_MEMORY);
+    }
+    if (r == -EMFILE || r == -ENFILE) { /* nothing is wrong with the configuration */
+        return client_fail(failure, RPB_CLIENT_E_BROKER_CONNECT, -r, "failed to connect to broker");
+    }
     if (r < 0) {
         return client_fail(failure, RPB_CLIENT_E_CONFIGURATION, -r, "the user's identity hash cannot be made");
     }

@@ -112,6 +112,7 @@ static void test_dialling(void)
     begin_fails("socket", EMFILE, NULL, RPB_CLIENT_E_BROKER_CONNECT);
     begin_fails("connect", EACCES, NULL, RPB_CLIENT_E_BROKER_CONNECT);
     begin_fails("getsockopt", ENOBUFS, NULL, RPB_CLIENT_E_BROKER_CONNECT);
+    begin_fails("openat", EMFILE, &(struct rpb_client_options){.instance = "shared"}, RPB_CLIENT_E_BROKER_CONNECT);
     begin_fails("openat", EACCES, &(struct rpb_client_options){.instance = "shared"}, RPB_CLIENT_E_CONFIGURATION);
     rig_down(&rig);
 }
