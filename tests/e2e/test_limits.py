@@ -116,7 +116,10 @@ class Many(Fault):
         programs = [self.box.service(name, ACT["never binds"]) for name in names]
         broker = self.start()
         with self.canary(broker) as canary:
-            conns = [Conn(broker.socket, 60).send(hello_frame(names[number % 5], "1.0.0")) for number in range(1024)]
+            conns = []
+            for number in range(1024):
+                conns.append(Conn(broker.socket, 60).send(hello_frame(names[number % 5], "1.0.0")))
+                self.pace(broker.socket, number)
             wait_for(lambda: not any(conn.unread() for conn in conns), "all of them wait")
             with Conn(broker.socket) as conn:
                 self.assertEqual(conn.read_all(), b"")
