@@ -14,7 +14,7 @@ static int tell_failure(const struct options *options, const struct endpoint_cho
                         const char *text)
 {
     if (code == CLIENT_E_ABSENT && endpoint->is_canonical) {
-        fprintf(options->err, "no broker is running at %s\n", endpoint->path);
+        endpoint_tell_absent(options, endpoint);
     } else {
         fprintf(options->err, "admin request to \"%s\" failed: %s\n", endpoint->path, text);
     }

@@ -25,5 +25,8 @@ int admin_call_ask(struct admin_call *call, const struct options *options, const
 /* Accepts one that has failed or not begun, twice. */
 void admin_call_deinit(struct admin_call *call);
 
-/* Prints @body with a line end behind it, also when it is empty. Returns the exit status that @exit_code means. */
+/*
+ * Prints @body with a line end behind it, also when it is empty; of one that says that the broker does not know the
+ * command, options->err is told what that means. Returns the exit status that @exit_code means.
+ */
 int admin_print_body(const struct options *options, const char *body, uint32_t exit_code);

@@ -18,6 +18,9 @@
 #include "ops/admin.h"
 #include "wire/protocol.h"
 
+#define UNSUPPORTED_BODY "unsupported admin verb\n"
+#define UNSUPPORTED_CODE 2u
+
 int admin_print_body(const struct options *options, const char *body, uint32_t exit_code)
 {
     size_t size = strlen(body);
@@ -25,6 +28,9 @@ int admin_print_body(const struct options *options, const char *body, uint32_t e
     fwrite(body, 1, size, options->out);
     if (!size || body[size - 1] != '\n') {
         fputc('\n', options->out);
+    }
+    if (exit_code == UNSUPPORTED_CODE && !strcmp(body, UNSUPPORTED_BODY)) {
+        fprintf(options->err, "this broker's release does not have the command \"%s\"\n", options->command->name);
     }
     return exit_code > INT_MAX ? EXIT_STATUS_FAILED : (int)exit_code;
 }

@@ -52,6 +52,24 @@ static int tell_connect(char ret_text[CLIENT_TEXT_MAX], int error)
     return tell(ret_text, is_absent ? CLIENT_E_ABSENT : CLIENT_E_FAILED, "failed to connect to broker: ", error);
 }
 
+/* Nobody is talked to who is not this user: a path that others can write would decide whom. 0 or CLIENT_E_FAILED. */
+static int check_peer(int fd, char ret_text[CLIENT_TEXT_MAX])
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    int r = sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+
+    if (r < 0) {
+        return tell_connect(ret_text, -r);
+    }
+    if (peer.uid == sys_geteuid()) {
+        return 0;
+    }
+    snprintf(ret_text, CLIENT_TEXT_MAX, "uid %u listens there, and a broker serves its own user only: this is uid %u",
+             peer.uid, sys_geteuid());
+    return CLIENT_E_FAILED;
+}
+
 /* Waits for @events on @fd (-1: only for the time). 0, or -ETIMEDOUT when the deadline is over. */
 static int wait_for(int fd, short events, nsec_t deadline_nsec, int longest_msec)
 {
@@ -74,8 +92,14 @@ int client_connect(const char *path, nsec_t deadline_nsec, int *ret_fd, char ret
     _cleanup_close_ int fd = -1;
     int r;
 
-    if (!*path || strlen(path) >= sizeof(address.sun_path)) {
-        return tell_connect(ret_text, *path ? ENAMETOOLONG : EINVAL);
+    if (!*path) {
+        return tell_connect(ret_text, EINVAL);
+    }
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        snprintf(ret_text, CLIENT_TEXT_MAX,
+                 "failed to connect to broker: the path is %zu bytes long, Linux takes at most %zu", strlen(path),
+                 sizeof(address.sun_path) - 1);
+        return CLIENT_E_FAILED;
     }
     memcpy(address.sun_path, path, strlen(path));
     fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -90,6 +114,10 @@ int client_connect(const char *path, nsec_t deadline_nsec, int *ret_fd, char ret
     }
     if (r < 0) {
         return tell_connect(ret_text, -r);
+    }
+    r = check_peer(fd, ret_text);
+    if (r) {
+        return r;
     }
     *ret_fd = take_fd(&fd);
     return 0;
@@ -143,7 +171,7 @@ static int read_frame(int fd, nsec_t deadline_nsec, struct buffer *reply, struct
             return r;
         }
         n = sys_recv(fd, reply->data + reply->size, READ_SIZE, MSG_DONTWAIT);
-        if (!n) {
+        if (!n || n == -ECONNRESET) {
             return tell(ret_text, CLIENT_E_FAILED, "failed to read the broker's reply: connection closed", 0);
         }
         if (n == -EAGAIN) {
@@ -193,7 +221,7 @@ int client_ask(int fd, uint32_t lane, const ProtobufCMessage *payload, nsec_t de
         return error_trace(r);
     }
     r = send_all(fd, &request, deadline_nsec);
-    if (!r) {
+    if (!r || r == -EPIPE) { /* who refuses to listen may have said why before */
         r = read_frame(fd, deadline_nsec, &reply, arena, ret_reply, ret_text);
     }
     if (r == -ENOMEM) {

@@ -50,6 +50,7 @@ int endpoint_choose(const struct options *options, const struct instance_id *ins
     const char *path = endpoint_named(options);
     int r;
 
+    ret->instance = *instance;
     ret->path = path;
     ret->is_canonical = !path;
     if (path) {
@@ -58,6 +59,17 @@ int endpoint_choose(const struct options *options, const struct instance_id *ins
     r = endpoint_derive(options, instance, ret->canonical);
     ret->path = ret->canonical;
     return r;
+}
+
+void endpoint_tell_absent(const struct options *options, const struct endpoint_choice *endpoint)
+{
+    const char *instance = endpoint->instance.text;
+    bool is_shared = !strcmp(instance, "shared");
+
+    fprintf(options->err,
+            "no broker is running at %s\n"
+            "(to start it: running-process-broker-v1 serve%s%s)\n",
+            endpoint->path, is_shared ? "" : " --instance ", is_shared ? "" : instance);
 }
 
 int endpoint_instance(const struct options *options, struct instance_id *ret_instance)

@@ -251,7 +251,7 @@ int hello_command(const struct options *options)
         return hello_print(options, reply);
     }
     if (r == CLIENT_E_ABSENT && endpoint.is_canonical) {
-        fprintf(options->err, "no broker is running at %s\n", endpoint.path);
+        endpoint_tell_absent(options, &endpoint);
     } else {
         fprintf(options->err, "hello to \"%s\" failed: %s\n", endpoint.path, text);
     }

@@ -22,7 +22,7 @@ static int run(const char *const *argv)
     case 0:
         return options.command->run(&options);
     case OPTIONS_E_HELP:
-        options_print_help(stdout);
+        options_print_help(stdout, options.help_topic);
         return EXIT_STATUS_OK;
     case OPTIONS_E_VERSION:
         puts("running-process-broker-v1 " RPB_VERSION);

@@ -97,21 +97,38 @@ static void print_command(FILE *out, const struct command *command)
     }
 }
 
-void options_print_help(FILE *out)
+/* Whether @command is called @topic, or is of the group of commands that is. */
+static bool command_is_about(const struct command *command, const char *topic)
 {
+    size_t size = topic ? strlen(topic) : 0;
+
+    return !topic ||
+           (!strncmp(command->name, topic, size) && (command->name[size] == '\0' || command->name[size] == ' '));
+}
+
+void options_print_help(FILE *out, const char *topic)
+{
+    uint64_t used = OPTION_BIT(SOCKET);
     char text[80];
 
-    fputs("Usage: running-process-broker-v1 [--socket PATH] COMMAND [OPTION...]\n\n"
-          "A broker of local backends: launches them on demand and tells clients where they are.\n\n"
-          "  --help, -h                        this text\n"
-          "  --version, -V                     the version\n\nCommands:\n",
-          out);
+    fprintf(out, "Usage: running-process-broker-v1 [--socket PATH] %s [OPTION...]\n\n", topic ? topic : "COMMAND");
+    if (!topic) {
+        fputs("A broker of local backends: launches them on demand and tells clients where they are.\n\n"
+              "  --help, -h                        this text; behind a command, what is said here about that one\n"
+              "  --version, -V                     the version\n\nCommands:\n",
+              out);
+    }
     for (const struct command *command = command_table; command->name; command++) {
-        print_command(out, command);
+        if (command_is_about(command, topic)) {
+            print_command(out, command);
+            used |= command->options;
+        }
     }
     fputs("\nOptions:\n", out);
     for (int option = 0; option < OPTION_COUNT; option++) {
-        fprintf(out, "  %-32s  %s\n", option_usage(option, text, sizeof(text)), option_table[option].help);
+        if (used & (UINT64_C(1) << option)) {
+            fprintf(out, "  %-32s  %s\n", option_usage(option, text, sizeof(text)), option_table[option].help);
+        }
     }
     fputs("\nExit status: 0 done, 1 failed or not ready, 2 a mistake in the command line.\n", out);
 }
@@ -215,32 +232,47 @@ static bool command_is_named(const struct parser *parser, const char *name, size
     return true;
 }
 
-/* Says that no command is meant, or a group of commands without one of them, and shows the help. */
-static int refuse_command(struct parser *parser)
-{
-    struct options *options = parser->options;
-    const char *word = parser->words[0];
-    size_t size = strlen(word);
-
-    for (const struct command *command = command_table; command->name; command++) {
-        if (!strncmp(command->name, word, size) && command->name[size] == ' ') {
-            if (parser->n_words < 2) {
-                options_usage_error(options, "%s requires a subcommand", word);
-            } else {
-                options_usage_error(options, "unsupported %s subcommand \"%s\"", word, parser->words[1]);
-            }
-            options_print_help(options->out);
-            return OPTIONS_E_USAGE;
-        }
-    }
-    options_usage_error(options, "unsupported argument \"%s\"", word);
-    options_print_help(options->out);
-    return OPTIONS_E_USAGE;
-}
-
 static bool word_is(const char *word, const char *a, const char *b)
 {
     return !strcmp(word, a) || !strcmp(word, b);
+}
+
+/* "install, check, …": the second words of the commands of a group. Empty: there is no group of this name. */
+static void list_group(const char *group, char *ret_text, size_t size)
+{
+    size_t length = strlen(group), n = 0;
+
+    ret_text[0] = '\0';
+    for (const struct command *command = command_table; command->name; command++) {
+        if (length && !strncmp(command->name, group, length) && command->name[length] == ' ') {
+            n += (size_t)snprintf(ret_text + n, size - n, "%s%s", n ? ", " : "", command->name + length + 1);
+        }
+    }
+}
+
+/* The parser's words name no command: shows the help for which that asks, or says what is wrong and shows it too. */
+static int refuse_command(struct parser *parser)
+{
+    struct options *options = parser->options;
+    const char *word = parser->words[0], *second = parser->n_words > 1 ? parser->words[1] : NULL;
+    char members[160];
+
+    list_group(word, members, sizeof(members));
+    if (*members) {
+        options->help_topic = word;
+    }
+    if (*members && second && word_is(second, "--help", "-h")) {
+        return OPTIONS_E_HELP;
+    }
+    if (!*members) {
+        options_usage_error(options, "unsupported argument \"%s\"", word);
+    } else if (second) {
+        options_usage_error(options, "unsupported %s subcommand \"%s\" (expected %s)", word, second, members);
+    } else {
+        options_usage_error(options, "%s requires a subcommand (%s)", word, members);
+    }
+    options_print_help(options->out, options->help_topic);
+    return OPTIONS_E_USAGE;
 }
 
 static int take_command(struct parser *parser)
@@ -250,7 +282,7 @@ static int take_command(struct parser *parser)
 
     if (!parser->n_words) {
         options_usage_error(options, "no broker command provided");
-        options_print_help(options->out);
+        options_print_help(options->out, NULL);
         return OPTIONS_E_USAGE;
     }
     for (const struct command *command = command_table; command->name; command++) {
@@ -260,14 +292,23 @@ static int take_command(struct parser *parser)
             return 0;
         }
     }
-    if (word_is(parser->words[0], "--help", "-h") || word_is(parser->words[0], "--version", "-V")) {
-        if (parser->n_words > 1) {
-            options_usage_error(options, "unexpected argument \"%s\"", parser->words[1]);
-            return OPTIONS_E_USAGE;
-        }
-        return word_is(parser->words[0], "--help", "-h") ? OPTIONS_E_HELP : OPTIONS_E_VERSION;
+    /* what stands behind these is not looked at, as ever */
+    if (word_is(parser->words[0], "--help", "-h")) {
+        return OPTIONS_E_HELP;
     }
-    return refuse_command(parser);
+    return word_is(parser->words[0], "--version", "-V") ? OPTIONS_E_VERSION : refuse_command(parser);
+}
+
+static int refuse_option(const struct options *options, const char *word)
+{
+    fprintf(options->err, "unknown option \"%s\" for %s (it takes --socket", word, options->command->name);
+    for (int option = 0; option < OPTION_COUNT; option++) {
+        if (options->command->options & (UINT64_C(1) << option)) {
+            fprintf(options->err, ", %s", option_table[option].spelling);
+        }
+    }
+    fputs(")\n", options->err);
+    return OPTIONS_E_USAGE;
 }
 
 /* The option that stands at parser->next, with its value. */
@@ -281,8 +322,7 @@ static int take_option(struct parser *parser)
         option++;
     }
     if (option == OPTION_COUNT || !(options->command->options & (UINT64_C(1) << option))) {
-        options_usage_error(options, "unknown option \"%s\" for %s", word, options->command->name);
-        return OPTIONS_E_USAGE;
+        return refuse_option(options, word);
     }
     parser->next++;
     if (!option_table[option].value) {
@@ -351,6 +391,7 @@ int options_parse(const char *const *argv, FILE *out, FILE *err, struct options 
 
         if (word[0] == '-' && word[1]) {
             if (word_is(word, "--help", "-h")) {
+                ret_options->help_topic = ret_options->command->name;
                 return OPTIONS_E_HELP;
             }
             r = take_option(&parser);

@@ -56,6 +56,7 @@ struct command;
 /* One invocation, read and judged by its form; what values mean is up to the command. */
 struct options {
     const struct command *command; /* NULL: --help or --version */
+    const char *help_topic;        /* with OPTIONS_E_HELP, what options_print_help() takes */
     FILE *out, *err;               /* borrowed */
     const char *operands[OPTIONS_ARGUMENTS_MAX];
     size_t n_operands;
@@ -104,8 +105,8 @@ static inline bool options_has(const struct options *options, enum option option
 /* "--service" …; static. */
 const char *option_spelling(enum option option);
 
-/* --help. */
-void options_print_help(FILE *out);
+/* --help, of the command or group of commands ("servicedef") named @topic, NULL: of all of them. */
+void options_print_help(FILE *out, const char *topic);
 
 /* Exit statuses (spec 02 §15); a broker's reply may carry others. */
 enum {

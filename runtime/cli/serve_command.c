@@ -149,6 +149,11 @@ static int serve_launching(const struct options *options, const char *mode)
 
 int serve_command(const struct options *options)
 {
+    const char *named = options_get(options, OPTION_SOCKET);
+
+    if (named && !options->n_operands) { /* else --socket is ignored, as the other serve modes do: the operand counts */
+        return options_usage_error(options, "serve takes its socket without --socket: serve '%s'", named);
+    }
     return serve_launching(options, "serve");
 }
 
@@ -185,7 +190,8 @@ int serve_registered_command(const struct options *options)
         r = take_definition_dir(options, &config, dir);
     }
     if (!r && !*config.backend_endpoint) {
-        r = options_usage_error(options, "invalid serve config: backend endpoint must not be empty");
+        fputs("serve failed: backend endpoint must not be empty\n", options->err);
+        r = EXIT_STATUS_FAILED;
     }
     config.handoff_endpoint = options_get(options, OPTION_HANDOFF_ENDPOINT);
     return r ? r : serve(options, &config, "serve");

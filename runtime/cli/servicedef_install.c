@@ -140,6 +140,15 @@ static void warn_about_instance(const struct install *install, const struct defi
         id.text, endpoint_path_size(dir, instance_endpoint(&id, &name), name), dir, ENDPOINT_PATH_MAX);
 }
 
+static void warn_about_root(const struct install *install, const struct definition *definition)
+{
+    if (!definition->per_version_binary_dir[0])
+        fprintf(install->options->err,
+                "warning: no broker launches %s while its definition has no --per-version-binary-dir, the directory "
+                "that its program must lie in\n",
+                definition->service_name);
+}
+
 static void warn_about_precedence(const struct install *install, const struct definition *definition, int dir_fd)
 {
     for (int form = 0; form < DEFINITION_FORM_BINARY; form++) {
@@ -201,6 +210,7 @@ static int write_definition(const struct install *install, const struct definiti
         return failed(install, "%s: %s", path, strerror(-r));
     warn_about_precedence(install, definition, dir_fd);
     warn_about_instance(install, definition);
+    warn_about_root(install, definition);
     return report_success(install, definition, path);
 }
 

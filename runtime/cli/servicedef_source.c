@@ -72,19 +72,27 @@ static int read_path(struct source *source)
     return definition_file_read(fd, DEFINITION_SIZE_MAX, &source->bytes);
 }
 
+static const char *shown_name(const char *path)
+{
+    if (!*path)
+        return "\"\"";
+    return strcmp(path, "-") == 0 ? "<stdin>" : path;
+}
+
 bool source_read(const struct options *options, const char *path, struct source *ret_source)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     struct slice stem = source_stem(path);
     int r;
 
-    *ret_source = (struct source){.options = options, .path = path, .shown = is_stdin ? "<stdin>" : path};
+    *ret_source = (struct source){.options = options, .path = path, .shown = shown_name(path)};
     buffer_init(&ret_source->bytes, DEFINITION_SIZE_MAX + 2 * 4096);
     if (!is_stdin && text_check_name(stem) == NAME_OK)
         memcpy(ret_source->wanted, stem.data, stem.size);
     r = read_path(ret_source);
     if (r == -EFBIG)
-        fprintf(options->err, "%s: error: more than %u bytes\n", ret_source->shown, DEFINITION_SIZE_MAX);
+        fprintf(options->err, "%s: error: no service definition: it has more than %u bytes\n", ret_source->shown,
+                DEFINITION_SIZE_MAX);
     else if (r < 0)
         fprintf(options->err, "%s: error: %s\n", ret_source->shown, strerror(-r));
     ret_source->is_text = source_is_text(ret_source);

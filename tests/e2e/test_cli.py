@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import stat
 import subprocess
 
@@ -96,6 +97,28 @@ class Usage(harness.Case):
         self.check(["endpoint"], 1, XDG_RUNTIME_DIR="relative/dir")
         self.check(["endpoint", "--instance", "private:BAD"], 2)
         self.check(["endpoint"], 1, None, "107", XDG_RUNTIME_DIR="/tmp/" + "x" * 90)
+
+
+class Elsewhere(harness.Case):
+    def test_a_socket_of_another_user(self):
+        """Nothing is said to whoever made a socket that is not of this user's broker."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can listen as somebody else")
+        path = os.path.join(self.box.dir, "theirs.sock")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.seteuid(65534)
+            try:
+                listener.listen()
+            finally:
+                os.seteuid(0)
+            for args in (["status"], ["shutdown"], ["hello", "svc", "1.0.0"]):
+                got = self.box.run("--socket", path, *args)
+                self.assertEqual((got.returncode, got.stdout), (1, ""))
+                self.assertIn("uid 65534 listens there, and a broker serves its own user only: this is uid 0", got.stderr)
+                connection, _ = listener.accept()
+                with connection:
+                    self.assertEqual(connection.recv(1), b"")
 
 
 class HelloCommand(harness.Case):
@@ -215,6 +238,7 @@ class Servicedef(harness.Case):
         self.assertEqual(os.listdir(self.box.defs), [])
         for args in ([], ["bogus"]):
             self.assertEqual(self.sd(*args).returncode, 2)
+        self.assertEqual(self.sd("--help").returncode, 0)
 
     def test_check(self):
         good = self.file("svc.txtpb", TEXT)

@@ -6,10 +6,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "check.h"
+#include "cli/client.h"
 #include "cli/options.h"
 #include "fake_broker.h"
 #include "wire/envelope.h"
@@ -84,16 +86,20 @@ static void check_wire(const char *const *words, const char *request_hex, const 
                        const char *out)
 {
     const char *argv[16] = {"--socket"};
+    char err[100] = "";
     uint8_t reply[256], request[256];
     size_t reply_size = from_hex(reply_hex, reply), request_size = from_hex(request_hex, request), n = 2;
     struct fake_broker broker;
 
     fake_broker_begin(&broker, reply, reply_size);
     argv[1] = broker.path;
+    if (reply_hex == unsupported_reply) {
+        snprintf(err, sizeof(err), "this broker's release does not have the command \"%s\"\n", words[0]);
+    }
     while (*words) {
         argv[n++] = *words++;
     }
-    check_run(argv, status, out, "");
+    check_run(argv, status, out, err);
     fake_broker_end(&broker);
     check_int(broker.request_size, request_size);
     check_mem(broker.request, request, request_size);
@@ -143,6 +149,35 @@ static void pack_reply(struct buffer *buffer, const char *body, uint32_t exit_co
         spoil(&frame);
     }
     check_int(envelope_pack_message(buffer, &frame, MESSAGE_OF(&reply)), 0);
+}
+
+/* Who refuses to listen may have said why before: the answer is read, though the request cannot be sent. */
+static void test_an_answer_before_the_request(void)
+{
+    AdminRequest request;
+
+    message_init(MESSAGE_ADMIN_REQUEST, &request);
+    for (size_t i = 0; i < 2; i++) {
+        char text[CLIENT_TEXT_MAX] = "";
+        struct buffer buffer;
+        struct arena arena;
+        Frame *frame = NULL;
+        int fds[2], r;
+
+        buffer_init(&buffer, 65536);
+        pack_reply(&buffer, "go away\n", 7, NULL);
+        check_fatal(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+        check_int(write(fds[1], buffer.data, i ? 3 : buffer.size), i ? 3 : buffer.size);
+        close(fds[1]);
+        arena_init(&arena, NULL, 0, 65536);
+        r = client_ask(fds[0], LANE_ADMIN, MESSAGE_OF(&request), NSEC_NEVER, &arena, &frame, text);
+        check_int(r, i ? CLIENT_E_FAILED : 0);
+        check_str(text, i ? "failed to read the broker's reply: connection closed" : "");
+        check_int(frame != NULL, !i);
+        arena_deinit(&arena);
+        buffer_deinit(&buffer);
+        close(fds[0]);
+    }
 }
 
 static void check_reply(const char *body, uint32_t exit_code, int status, const char *out)
@@ -279,9 +314,16 @@ static void test_nobody_there(void)
         check_int(outcome.status, 1);
         check_str(outcome.out, "");
         check(!strncmp(outcome.err, "no broker is running at ", 24));
-        check(strstr(outcome.err, dir) && strstr(outcome.err, "-shared.sock\n"));
+        check(strstr(outcome.err, dir) != NULL);
+        check(strstr(outcome.err, "-shared.sock\n(to start it: running-process-broker-v1 serve)\n") != NULL);
         outcome_deinit(&outcome);
     }
+    snprintf(path, sizeof(path), "/%0108d", 0);
+    snprintf(err, sizeof(err),
+             "admin request to \"%s\" failed: failed to connect to broker: the path is 109 bytes long, Linux takes at "
+             "most 107\n",
+             path);
+    check_run(ARGV("status", "--socket", path), 1, "", err);
 }
 
 static void test_local(void)
@@ -304,6 +346,9 @@ static void test_local(void)
 static void test_deadline_option(void)
 {
     check_run(ARGV("shutdown", "--deadline-ms", "0"), 2, "", "--deadline-ms must be a positive integer, got \"0\"\n");
+    check_run(ARGV("shutdown", "--deadline-ms", "+"), 2, "", "--deadline-ms must be a positive integer, got \"+\"\n");
+    check_run(ARGV("shutdown", "--deadline-ms", "++1"), 2, "",
+              "--deadline-ms must be a positive integer, got \"++1\"\n");
     check_run(ARGV("shutdown", "--deadline-ms", "1s"), 2, "", "--deadline-ms must be a positive integer, got \"1s\"\n");
     check_run(ARGV("shutdown", "--deadline-ms", "18446744073709551616"), 2, "",
               "--deadline-ms must be a positive integer, got \"18446744073709551616\"\n");
@@ -417,9 +462,10 @@ static void test_hello_finds_the_instance(void)
     static const struct {
         const char *text, *leaf;
     } rows[] = {
-        {"", "-svc-svc.sock\n"},
-        {"isolation: SHARED_BROKER\n", "-shared.sock\n"},
-        {"isolation: EXPLICIT_INSTANCE explicit_instance: \"ci\"\n", "-inst-ci.sock\n"},
+        {"", "-svc-svc.sock\n(to start it: running-process-broker-v1 serve --instance private:svc)\n"},
+        {"isolation: SHARED_BROKER\n", "-shared.sock\n(to start it: running-process-broker-v1 serve)\n"},
+        {"isolation: EXPLICIT_INSTANCE explicit_instance: \"ci\"\n",
+         "-inst-ci.sock\n(to start it: running-process-broker-v1 serve --instance explicit:ci)\n"},
         {"nonsense", "-shared.sock\n"},
     };
     char dir[300];
@@ -493,8 +539,10 @@ static void test_serve_usage(void)
     check_run(ARGV("--serve", "/s", "--service", "a", "--version", "1.0.0", "--backend-endpoint", "/b",
                    "--max-connections", "x"),
               2, "", "--max-connections must be a positive integer, got \"x\"\n");
-    check_run(ARGV("--serve", "/s", "--service", "a", "--version", "1.0.0", "--backend-endpoint", ""), 2, "",
-              "invalid serve config: backend endpoint must not be empty\n");
+    check_run(ARGV("--serve", "/s", "--service", "a", "--version", "1.0.0", "--backend-endpoint", ""), 1, "",
+              "serve failed: backend endpoint must not be empty\n");
+    check_run(ARGV("serve", "--max-connections", "+0"), 2, "", "--max-connections must be greater than zero\n");
+    check_run(ARGV("serve", "--socket", "/s"), 2, "", "serve takes its socket without --socket: serve '/s'\n");
     check_run(ARGV("--serve-launch", "/s", "--max-connections", "0"), 2, "",
               "--max-connections must be greater than zero\n");
     check_run(ARGV("--serve-launch", "/s", "--max-connections", "-1"), 2, "",
@@ -511,6 +559,7 @@ static void test_serve_usage(void)
 
 CHECK_PROGRAM("cli/commands", {"what is asked, byte for byte", test_requests},
               {"bodies end in a line, exit codes are relayed", test_bodies_and_exit_codes},
+              {"an answer that comes before the request is out", test_an_answer_before_the_request},
               {"frames that are no answer", test_unexpected_frames},
               {"replies that do not decode", test_broken_replies}, {"a broker that says nothing", test_silence},
               {"nobody listens", test_nobody_there}, {"--local asks nobody", test_local},

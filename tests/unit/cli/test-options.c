@@ -105,10 +105,58 @@ static void test_help_and_version(void)
 
         read_line(&reading, lines[i]);
         check_int(reading.result, i < 2 ? OPTIONS_E_HELP : OPTIONS_E_VERSION);
+        check(!reading.options.help_topic);
         check_str(reading.err_text, "");
         reading_deinit(&reading);
     }
-    check_refused(ARGV("--version", "--json"), "unexpected argument \"--json\"\n", false);
+    /* scripts put them before a whole command */
+    for (size_t i = 0; i < 2; i++) {
+        struct reading reading = {0};
+
+        read_line(&reading, i ? ARGV("--version", "--json", "x") : ARGV("--help", "status", "--frob"));
+        check_int(reading.result, i ? OPTIONS_E_VERSION : OPTIONS_E_HELP);
+        check_str(reading.err_text, "");
+        reading_deinit(&reading);
+    }
+}
+
+/* Behind a command, or a group of them, --help is about that. */
+static void check_help_about(const char *const *argv, const char *topic, const char *has, const char *lacks)
+{
+    struct reading reading = {0};
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    read_line(&reading, argv);
+    check_int(reading.result, OPTIONS_E_HELP);
+    check_str(reading.options.help_topic, topic);
+    check_str(reading.err_text, "");
+    options_print_help(out, reading.options.help_topic);
+    fclose(out);
+    check(strstr(text, has) != NULL);
+    check(!strstr(text, lacks));
+    free(text);
+    reading_deinit(&reading);
+}
+
+static void test_help_about_a_command(void)
+{
+    check_help_about(ARGV("status", "--help"), "status", "--local", "healthz");
+    check_help_about(ARGV("hello", "-h", "--nonsense"), "hello", "SERVICE VERSION", "--min-version");
+    check_help_about(ARGV("servicedef", "fmt", "--help"), "servicedef fmt", "--write", "--output");
+    check_help_about(ARGV("servicedef", "--help"), "servicedef", "servicedef compile", "--deadline-ms");
+    check_help_about(ARGV("servicedef", "-h"), "servicedef", "servicedef list", "conform");
+    check_help_about(ARGV("serve", "--help"), "serve", "--backend-lifetime", "--serve-once");
+}
+
+static void test_groups(void)
+{
+    check_refused(ARGV("servicedef"), "servicedef requires a subcommand (install, check, compile, show, fmt, list)\n",
+                  true);
+    check_refused(ARGV("servicedef", "chek", "x"),
+                  "unsupported servicedef subcommand \"chek\" (expected install, check, compile, show, fmt, list)\n",
+                  true);
 }
 
 static void test_values(void)
@@ -142,13 +190,16 @@ static void test_value_mistakes(void)
 
 static void test_unknown_options(void)
 {
-    check_refused(ARGV("status", "--frob"), "unknown option \"--frob\" for status\n", false);
-    check_refused(ARGV("status", "-x"), "unknown option \"-x\" for status\n", false);
-    check_refused(ARGV("status", "--jso"), "unknown option \"--jso\" for status\n", false);
-    check_refused(ARGV("status", "--jsonx"), "unknown option \"--jsonx\" for status\n", false);
+#define TAKES " for status (it takes --socket, --json, --effective, --local)\n"
+    check_refused(ARGV("status", "--frob"), "unknown option \"--frob\"" TAKES, false);
+    check_refused(ARGV("status", "-x"), "unknown option \"-x\"" TAKES, false);
+    check_refused(ARGV("status", "--jso"), "unknown option \"--jso\"" TAKES, false);
+    check_refused(ARGV("status", "--jsonx"), "unknown option \"--jsonx\"" TAKES, false);
     /* known, but not to this command */
-    check_refused(ARGV("status", "--instance", "shared"), "unknown option \"--instance\" for status\n", false);
-    check_refused(ARGV("status", "--"), "unknown option \"--\" for status\n", false);
+    check_refused(ARGV("status", "--instance", "shared"), "unknown option \"--instance\"" TAKES, false);
+    check_refused(ARGV("status", "--"), "unknown option \"--\"" TAKES, false);
+    check_refused(ARGV("--serve-once", "/s", "--json"),
+                  "unknown option \"--json\" for --serve-once (it takes --socket)\n", false);
 }
 
 static void test_operands(void)
@@ -205,7 +256,7 @@ static void test_help_names_everything(void)
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
-    options_print_help(out);
+    options_print_help(out, NULL);
     fclose(out);
     for (const struct command *command = command_table; command->name; command++) {
         check(strstr(text, command->name) != NULL);
@@ -219,6 +270,7 @@ static void test_help_names_everything(void)
 CHECK_PROGRAM("cli/options", {"--socket is found anywhere", test_socket},
               {"mistakes with --socket come first", test_socket_mistakes},
               {"no command, or none that is known", test_no_command}, {"--help and --version", test_help_and_version},
+              {"--help about one command", test_help_about_a_command}, {"groups of commands", test_groups},
               {"values, beside and behind an equals sign", test_values}, {"forgotten values", test_value_mistakes},
               {"unknown options", test_unknown_options}, {"operands", test_operands},
               {"--json and --effective go with every admin command", test_every_admin_command_knows_json},

@@ -101,11 +101,13 @@ static void test_install(void)
     struct stat st;
 
     fresh();
-    check_int(run("install --service tool --binary-path /opt/tool/bin/d --isolation shared"), 0);
+    check_int(run("install --service tool --binary-path /opt/tool/bin/d --isolation shared "
+                  "--per-version-binary-dir /opt/tool"),
+              0);
     check_out("installed %s/tool.servicedef (service-definition dir source: env:RUNNING_PROCESS_SERVICE_DEF_DIR)\n",
               dir);
     check_str(err, "");
-    check_str(get("tool.servicedef"), "\x0a\x04tool\x12\x0f/opt/tool/bin/d\x18\x01");
+    check_str(get("tool.servicedef"), "\x0a\x04tool\x12\x0f/opt/tool/bin/d\x18\x01\x2a\x09/opt/tool");
     check_int(stat(in_dir("tool.servicedef"), &st), 0);
     check_int(st.st_mode & 07777, 0600);
     check_int(run("install --service=tool --binary-path=/x --isolation=shared --json --service-def-dir @"), 0);
@@ -191,14 +193,19 @@ static void test_install_warns(void)
     fresh();
     check_int(run("install --service tool --binary-path /d"), 0);
     check_has(err, "warning: tool belongs to instance private:tool");
-    check_int(run("install --service tool --binary-path /d --isolation private"), 0);
+    check_has(err, "no broker launches tool while its definition has no --per-version-binary-dir");
+    check_int(run("install --service tool --binary-path /d --per-version-binary-dir / --isolation private"), 0);
     check_str(err, "");
-    check_int(run("install --service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --binary-path /d --isolation private"), 0);
+    check_int(run("install --service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --binary-path /d --per-version-binary-dir / "
+                  "--isolation private"),
+              0);
     check_str(err, "");
-    check_int(run("install --service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab --binary-path /d --isolation private"), 0);
+    check_int(run("install --service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab --binary-path /d --per-version-binary-dir / "
+                  "--isolation private"),
+              0);
     check_has(err, "would be 108 bytes long");
     put("tool.txtpb", "");
-    check_int(run("install --service tool --binary-path /d --isolation shared"), 0);
+    check_int(run("install --service tool --binary-path /d --per-version-binary-dir / --isolation shared"), 0);
     check_has(err, "warning: tool.txtpb exists and goes before");
 }
 
