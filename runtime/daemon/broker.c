@@ -20,14 +20,6 @@
 
 /* ---------------------------------------------------------------------------------------------------------- signals */
 
-static void recheck_definitions(struct broker *broker)
-{
-    size_t changed = broker->has_store ? store_recheck(&broker->store, loop_now(&broker->loop)) : 0;
-
-    log_info(LOG_CODE_DEFINITIONS_RECHECKED, "SIGHUP: all definitions in use were looked at again, %zu changed",
-             changed);
-}
-
 /* What removed the control socket may have removed those of the backends. */
 static void recheck_endpoints(void *owner)
 {
@@ -43,7 +35,9 @@ static void on_signal(void *owner, int signo)
     struct broker *broker = owner;
 
     if (signo == SIGHUP) {
-        recheck_definitions(broker);
+        if (broker->has_store) {
+            lookup_recheck(&broker->lookup);
+        }
         recheck_endpoints(broker);
         socket_watch_look(&broker->socket_watch);
         return;
@@ -171,6 +165,7 @@ int broker_init_backends(struct broker *broker)
         return error_trace(r);
     }
     broker->has_store = true;
+    lookup_init(&broker->lookup, &broker->loop, &broker->store);
     r = backends_init(&broker->backends, &backends);
     broker->has_backends = r >= 0;
     return error_trace(r);
@@ -196,6 +191,7 @@ static int init_hello(struct broker *broker)
     const struct hello_config hello = {
         .loop = &broker->loop,
         .store = broker->has_store ? &broker->store : NULL,
+        .lookup = broker->has_store ? &broker->lookup : NULL,
         .backends = broker->has_backends ? &broker->backends : NULL,
         .serves = config->has_instance ? &config->instance : NULL,
         .rate_limit = config->hello_rate_limit,
@@ -277,6 +273,7 @@ void broker_deinit(struct broker *broker)
         backends_deinit(&broker->backends);
     }
     if (broker->has_store) {
+        lookup_deinit(&broker->lookup);
         store_deinit(&broker->store);
     }
     socket_watch_deinit(&broker->socket_watch);

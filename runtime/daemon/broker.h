@@ -15,6 +15,7 @@
 #include "daemon/startup.h"
 #include "fsm/fsm.h"
 #include "hello/hello.h"
+#include "hello/lookup.h"
 #include "loop/loop.h"
 #include "ops/admin.h"
 #include "service/endpoint.h"
@@ -37,6 +38,7 @@ struct broker {
     struct singleton singleton;
     struct socket_watch socket_watch;
     struct store store;
+    struct lookup lookup;
     struct backends backends;
     struct hello hello;
     struct control *control;

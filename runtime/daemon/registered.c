@@ -2,7 +2,8 @@
 
 /*
  * Before a broker in front of one backend opens its socket, the backend must have proved itself. So the loop runs here
- * once with nothing but that question on it; who is asked and what counts as a proof is the backends' affair.
+ * with nothing but that question on it, and before with nothing but the search for the definition; who is asked and
+ * what counts as a proof is the backends' affair.
  */
 
 #include "daemon/registered.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/sys.h"
@@ -31,10 +33,49 @@ static void on_registered(void *owner, const char *error)
     loop_stop(&registration->broker->loop);
 }
 
+/* What became of the search for the definition. */
+struct search {
+    struct lookup_waiter waiter;
+    struct broker *broker;
+    int result;
+    const struct definition *definition; /* a reference */
+    struct store_fault fault;
+};
+
+static void on_found(struct lookup_waiter *waiter, int result, const struct definition *definition,
+                     const struct store_fault *fault)
+{
+    struct search *search = (struct search *)(void *)((char *)waiter - offsetof(struct search, waiter));
+
+    search->result = result;
+    search->definition = definition ? definition_ref(definition) : NULL;
+    search->fault = *fault;
+    loop_stop(&search->broker->loop);
+}
+
+/* As lookup_get(), but that it waits for the worker. Still LOOKUP_E_WAIT: a signal came first. */
+static int look_once(struct broker *broker, struct search *search)
+{
+    const struct definition *definition = NULL;
+    int r;
+
+    *search = (struct search){.waiter.done = on_found, .broker = broker, .result = LOOKUP_E_WAIT};
+    r = lookup_get(&broker->lookup, slice_from(broker->config->service), clock_monotonic(), &search->waiter,
+                   &definition, &search->fault);
+    if (r != LOOKUP_E_WAIT) {
+        search->definition = r == 0 ? definition_ref(definition) : NULL;
+        return r;
+    }
+    r = loop_run(&broker->loop);
+    lookup_leave(&search->waiter);
+    return r < 0 ? error_trace(r) : search->result;
+}
+
+/* 0 and a reference in *@ret, or NULL there when a signal came first. */
 static int get_definition(struct broker *broker, const struct definition **ret, char ret_text[DAEMON_TEXT_MAX])
 {
     const struct daemon_config *config = broker->config;
-    struct store_fault fault = {0};
+    struct search search;
     int r;
 
     if (text_check_name(slice_from(config->service)) != NAME_OK) {
@@ -42,24 +83,26 @@ static int get_definition(struct broker *broker, const struct definition **ret, 
         return DAEMON_E_FAILED;
     }
     for (unsigned int tries = 0;; tries++) {
-        r = store_get(&broker->store, slice_from(config->service), clock_monotonic(), ret, &fault);
+        r = look_once(broker, &search);
         if (r != STORE_E_UNSETTLED || tries > STORE_UNSETTLED_TRIES) {
             break;
         }
-        (void)sys_poll(NULL, 0, (int)msec_from_nsec(nsec_sub(fault.retry_at_nsec, clock_monotonic())));
+        (void)sys_poll(NULL, 0, (int)msec_from_nsec(nsec_sub(search.fault.retry_at_nsec, clock_monotonic())));
     }
     if (r < 0) {
         return error_trace(r);
     }
     switch (r) {
     case 0:
+    case LOOKUP_E_WAIT:
+        *ret = search.definition;
         return 0;
     case STORE_E_NOT_FOUND:
         snprintf(ret_text, DAEMON_TEXT_MAX, "service definition of \"%s\" was not found in %.300s", config->service,
                  config->definition_dir);
         return DAEMON_E_FAILED;
     default:
-        snprintf(ret_text, DAEMON_TEXT_MAX, "service definition could not be loaded: %.400s", fault.detail);
+        snprintf(ret_text, DAEMON_TEXT_MAX, "service definition could not be loaded: %.400s", search.fault.detail);
         return DAEMON_E_FAILED;
     }
 }
@@ -134,12 +177,13 @@ static int register_backend(struct broker *broker, const struct definition *defi
 
 int registered_start(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 {
-    const struct definition *definition;
+    _cleanup_(definition_unrefp) const struct definition *definition = NULL;
     int r = get_definition(broker, &definition, ret_text);
 
-    if (!r) {
-        r = check_version(broker, definition, ret_text);
+    if (r || broker->is_interrupted) {
+        return r;
     }
+    r = check_version(broker, definition, ret_text);
     if (!r) {
         r = find_instance(broker, definition, ret_text);
     }

@@ -43,6 +43,9 @@ void hello_deinit(struct hello *hello)
 void hello_set_draining(struct hello *hello)
 {
     hello->is_draining = true;
+    if (hello->config.lookup != NULL) {
+        lookup_cancel(hello->config.lookup);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------- outcomes */
@@ -156,7 +159,36 @@ static void backend_answered(struct backend_waiter *waiter, const struct backend
     deliver(exchange_of(waiter, waiter), &reply);
 }
 
-static int settle(struct hello_exchange *exchange, nsec_t when_nsec);
+static void settle(struct hello_exchange *exchange, nsec_t when_nsec);
+
+/* True: the broker drains, and the exchange has been told. */
+static bool is_refused_draining(struct hello_exchange *exchange)
+{
+    struct reply reply = {0};
+
+    if (!exchange->hello->is_draining) {
+        return false;
+    }
+    reply_refuse(&reply, ERROR_CODE(SHUTTING_DOWN), "broker is shutting down", DRAINING_RETRY_MS);
+    deliver(exchange, &reply);
+    return true;
+}
+
+/* What the router says of an exchange that has waited for its definition. */
+static void go_on(struct hello_exchange *exchange, int r, struct reply *reply, nsec_t again_nsec)
+{
+    if (r == ROUTE_E_WAIT) {
+        return;
+    }
+    if (r == ROUTE_E_UNSETTLED) {
+        settle(exchange, again_nsec);
+        return;
+    }
+    if (r < 0) {
+        reply_refuse(reply, ERROR_CODE(INTERNAL), "out of resources", 0);
+    }
+    deliver(exchange, reply);
+}
 
 /* The definition was being written; by now it should be whole. */
 static void ask_again(void *owner)
@@ -165,37 +197,37 @@ static void ask_again(void *owner)
     struct hello *hello = exchange->hello;
     struct route_scratch scratch;
     struct reply reply = {0};
-    nsec_t again_nsec;
+    nsec_t again_nsec = 0;
     int r;
 
     exchange->is_settling = false;
-    if (hello->is_draining) {
-        reply_refuse(&reply, ERROR_CODE(SHUTTING_DOWN), "broker is shutting down", DRAINING_RETRY_MS);
-        deliver(exchange, &reply);
-        return;
+    if (!is_refused_draining(exchange)) {
+        r = route(hello, exchange, loop_now(hello->config.loop), &scratch, &reply, &again_nsec);
+        go_on(exchange, r, &reply, again_nsec);
     }
-    r = route(hello, exchange, loop_now(hello->config.loop), &scratch, &reply, &again_nsec);
-    if (r == ROUTE_E_WAIT) {
-        return;
-    }
-    if (r == ROUTE_E_UNSETTLED) {
-        r = settle(exchange, again_nsec);
-        if (r == 0) {
-            return;
-        }
-    }
-    if (r < 0) {
-        reply_refuse(&reply, ERROR_CODE(INTERNAL), "out of resources", 0);
-    }
-    deliver(exchange, &reply);
 }
 
-static int settle(struct hello_exchange *exchange, nsec_t when_nsec)
+/* The worker has looked. */
+static void looked_up(struct lookup_waiter *waiter, int found, const struct definition *definition,
+                      const struct store_fault *fault)
+{
+    struct hello_exchange *exchange = exchange_of(looking, waiter);
+    struct route_scratch scratch;
+    struct reply reply = {0};
+    nsec_t again_nsec = 0;
+    int r;
+
+    if (!is_refused_draining(exchange)) {
+        r = route_found(exchange->hello, exchange, found, definition, fault, &scratch, &reply, &again_nsec);
+        go_on(exchange, r, &reply, again_nsec);
+    }
+}
+
+static void settle(struct hello_exchange *exchange, nsec_t when_nsec)
 {
     loop_timer_init(&exchange->again, exchange->hello->config.loop, ask_again, exchange);
     loop_timer_set(&exchange->again, when_nsec);
     exchange->is_settling = true;
-    return 0;
 }
 
 void hello_leave(struct hello_exchange *exchange)
@@ -205,6 +237,7 @@ void hello_leave(struct hello_exchange *exchange)
         exchange->is_settling = false;
     }
     if (exchange->is_waiting) {
+        lookup_leave(&exchange->looking);
         backends_leave(&exchange->waiter);
         stop_waiting(exchange);
     }
@@ -258,9 +291,11 @@ static int ask_router(struct hello_exchange *exchange, nsec_t now_nsec, void *ke
     }
     kept = keep_strings(exchange, keep, keep_size);
     if (kept < 0) {
+        lookup_leave(&exchange->looking);
         backends_leave(&exchange->waiter);
         return error_trace(kept);
     }
+    exchange->looking.service = slice_from(exchange->service);
     start_waiting(exchange);
     if (r == ROUTE_E_UNSETTLED) {
         settle(exchange, again_nsec);
@@ -288,6 +323,7 @@ int hello_ask(struct hello *hello, struct hello_exchange *exchange, const Frame 
         .hello = hello,
         .answered = answered,
         .waiter.answered = backend_answered,
+        .looking.done = looked_up,
         .peer = *peer,
         .echo = reply.echo,
     };

@@ -14,6 +14,7 @@
 
 #include "backend/backends.h"
 #include "base/arena.h"
+#include "hello/lookup.h"
 #include "hello/rate_limit.h"
 #include "hello/reply.h"
 #include "loop/loop.h"
@@ -24,6 +25,7 @@
 struct hello_config {
     struct loop *loop;                /* borrowed */
     struct store *store;              /* borrowed. NULL: handler mode, no service is registered (--serve-once) */
+    struct lookup *lookup;            /* borrowed. NULL: the loop itself looks into the store, wherever it is */
     struct backends *backends;        /* borrowed. NULL only in handler mode */
     const struct instance_id *serves; /* copied. NULL: every instance (decision 13) */
     uint32_t rate_limit;              /* Hellos of a peer in a window; 0: no limit (decision 9a) */
@@ -63,7 +65,8 @@ struct hello_exchange {
     struct hello *hello;
     void (*answered)(struct hello_exchange *exchange, const struct reply *reply);
     struct backend_waiter waiter;
-    struct loop_timer again; /* its definition is just being written: asked again then (decision 5) */
+    struct lookup_waiter looking; /* its definition is looked up by the worker */
+    struct loop_timer again;      /* its definition is just being written: asked again then (decision 5) */
     struct hello_peer peer;
     struct envelope_echo echo;
     const char *service;
@@ -83,8 +86,8 @@ int hello_init(struct hello *hello, const struct hello_config *config);
 void hello_deinit(struct hello *hello);
 
 /*
- * From now on a Hello of good shape is refused with ERROR_SHUTTING_DOWN. Those that wait for a backend are not touched:
- * backends_cancel() refuses them.
+ * From now on a Hello of good shape is refused with ERROR_SHUTTING_DOWN, those that wait for a definition at once.
+ * Those that wait for a backend are not touched: backends_cancel() refuses them.
  */
 void hello_set_draining(struct hello *hello);
 

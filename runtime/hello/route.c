@@ -103,24 +103,22 @@ void route_answer(const struct backend_answer *answer, struct reply *ret_reply)
     }
 }
 
-int route(struct hello *hello, struct hello_exchange *exchange, nsec_t now_nsec, struct route_scratch *scratch,
-          struct reply *ret_reply, nsec_t *ret_again_nsec)
+int route_found(struct hello *hello, struct hello_exchange *exchange, int found, const struct definition *definition,
+                const struct store_fault *fault, struct route_scratch *scratch, struct reply *ret_reply,
+                nsec_t *ret_again_nsec)
 {
-    const struct definition *definition;
     struct instance_id instance;
-    struct store_fault fault;
     int r;
 
-    r = store_get(hello->config.store, slice_from(exchange->service), now_nsec, &definition, &fault);
-    if (r < 0) {
-        return error_trace(r);
+    if (found < 0) {
+        return error_trace(found);
     }
-    if (r == STORE_E_UNSETTLED) {
-        *ret_again_nsec = fault.retry_at_nsec;
+    if (found == STORE_E_UNSETTLED) {
+        *ret_again_nsec = fault->retry_at_nsec;
         return ROUTE_E_UNSETTLED;
     }
-    if (r > 0) {
-        return refuse_definition(r, &fault, scratch, ret_reply);
+    if (found > 0) {
+        return refuse_definition(found, fault, scratch, ret_reply);
     }
     r = check_policy(definition, exchange, ret_reply);
     if (r == STAGE_E_REFUSED) {
@@ -131,4 +129,23 @@ int route(struct hello *hello, struct hello_exchange *exchange, nsec_t now_nsec,
         return 0;
     }
     return ask_backends(hello, exchange, definition, &instance, scratch, ret_reply);
+}
+
+int route(struct hello *hello, struct hello_exchange *exchange, nsec_t now_nsec, struct route_scratch *scratch,
+          struct reply *ret_reply, nsec_t *ret_again_nsec)
+{
+    const struct slice service = slice_from(exchange->service);
+    const struct definition *definition = NULL;
+    struct store_fault fault;
+    int r;
+
+    if (hello->config.lookup != NULL) {
+        r = lookup_get(hello->config.lookup, service, now_nsec, &exchange->looking, &definition, &fault);
+    } else {
+        r = store_get(hello->config.store, service, now_nsec, &definition, &fault);
+    }
+    if (r == LOOKUP_E_WAIT) {
+        return ROUTE_E_WAIT;
+    }
+    return route_found(hello, exchange, r, definition, &fault, scratch, ret_reply, ret_again_nsec);
 }

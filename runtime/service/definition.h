@@ -4,7 +4,7 @@
 /*
  * A service definition: what the operator says about one service (spec 02 §7). It is made once, from a message that
  * was unpacked from a binary file, parsed from text or filled in by a command, and never changes afterwards. It is one
- * block of memory, shared by counting references.
+ * block of memory, shared by counting references, also between threads.
  */
 
 #include <stdbool.h>
@@ -45,7 +45,7 @@ struct definition_label {
 
 /* No string is NULL; an absent one is empty. None holds a NUL byte or bad UTF-8. */
 struct definition {
-    unsigned int references;
+    _Atomic unsigned int references;
     int32_t isolation;
 #define DEFINITION_STRING_MEMBER(number, name) const char *name;
     DEFINITION_STRINGS(DEFINITION_STRING_MEMBER)

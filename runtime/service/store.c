@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/private_dir.h"
 #include "base/sys.h"
@@ -49,19 +50,22 @@ struct store_entry {
 
 /* ------------------------------------------------------------------------------------------------ log */
 
-__attribute__((format(printf, 5, 6))) static void log_entry(const char *service, enum log_level level,
-                                                            enum log_code code, const char *event_kind,
-                                                            const char *format, ...)
+__attribute__((format(printf, 6, 7))) static void log_entry(const struct store *store, const char *service,
+                                                            enum log_level level, enum log_code code,
+                                                            const char *event_kind, const char *format, ...)
 {
+    const struct log_record record = {
+        .level = level, .code = code, .service = slice_from(service), .event_kind = event_kind};
     char line[1024];
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    log_event(
-        &(struct log_record){.level = level, .code = code, .service = slice_from(service), .event_kind = event_kind},
-        "%s", line);
+    if (store->log)
+        store->log(store->log_owner, &record, line);
+    else
+        log_event(&record, "%s", line);
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
@@ -125,7 +129,7 @@ static void close_dir(struct store *store)
 {
     if (store->is_open)
         close_fd(store->dir_fd);
-    store->is_open = false;
+    store->is_open = store->is_local = false;
     store->dir_fd = -1;
 }
 
@@ -135,7 +139,7 @@ static int refuse_dir(struct store *store, bool is_breach, const char *detail, s
     close_dir(store);
     snprintf(ret_fault->detail, sizeof(ret_fault->detail), "%s", detail);
     if (strcmp(store->dir_fault, ret_fault->detail) != 0)
-        log_entry(NULL, LOG_ERROR, is_breach ? LOG_CODE_SECURITY_VIOLATION : LOG_CODE_SERVICE_DEF_BROKEN,
+        log_entry(store, NULL, LOG_ERROR, is_breach ? LOG_CODE_SECURITY_VIOLATION : LOG_CODE_SERVICE_DEF_BROKEN,
                   is_breach ? "SECURITY_VIOLATION" : NULL, "%s", detail);
     memcpy(store->dir_fault, ret_fault->detail, sizeof(store->dir_fault));
     return STORE_E_BROKEN;
@@ -158,6 +162,7 @@ static int open_dir(struct store *store, struct store_fault *ret_fault)
     r = sys_fstat(fd, &st);
     if (r < 0)
         return refuse_dir(store, false, "the service-definition directory cannot be read", ret_fault);
+    store->is_local = store->is_local_fs(fd);
     file_identity_set(&store->dir_identity, &st);
     store->is_dir_settled = !file_identity_is_recent(&store->dir_identity, clock_unix_nsec(), AT_REST);
     store->dir_generation++;
@@ -176,6 +181,8 @@ static int refresh_dir(struct store *store, struct store_fault *ret_fault)
         close_dir(store);
         return STORE_E_NOT_FOUND;
     }
+    if (r == 0 && store->is_bound && st.st_dev != store->bound_dev)
+        return STORE_E_ELSEWHERE;
     if (r == 0 && store->is_open && store->is_dir_settled && file_identity_equal(&store->dir_identity, &st))
         return 0;
     return open_dir(store, ret_fault);
@@ -220,29 +227,30 @@ static void compare_lower_files(struct store *store, struct store_entry *entry)
     entry->compared = fingerprint;
     for (int form = (int)entry->form + 1; form < DEFINITION_FORM_COUNT; form++) {
         if (lines[form][0] != '\0')
-            log_entry(entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_DIFFERS, NULL,
+            log_entry(store, entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_DIFFERS, NULL,
                       "%s is in force; %s differs from it and is not used: %s", entry->file, names[form], lines[form]);
     }
 }
 
-static void log_good(const struct store_entry *entry, const struct definition *now)
+static void log_good(const struct store *store, const struct store_entry *entry, const struct definition *now)
 {
     char names[256];
 
     if (entry->definition && definition_equal(entry->definition, now))
         return;
     if (!entry->definition) {
-        log_entry(entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_LOADED, "SERVICE_DEF_LOADED", "loaded %s", entry->file);
+        log_entry(store, entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_LOADED, "SERVICE_DEF_LOADED", "loaded %s",
+                  entry->file);
         return;
     }
-    log_entry(entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_CHANGED, "SERVICE_DEF_CHANGED", "%s changed: %s", entry->file,
-              definition_differences(entry->definition, now, names, sizeof(names)));
+    log_entry(store, entry->name, LOG_INFO, LOG_CODE_SERVICE_DEF_CHANGED, "SERVICE_DEF_CHANGED", "%s changed: %s",
+              entry->file, definition_differences(entry->definition, now, names, sizeof(names)));
 }
 
 /* Remembers a good definition; takes the reference. */
 static void keep_good(struct store *store, struct store_entry *entry, const struct definition *definition)
 {
-    log_good(entry, definition);
+    log_good(store, entry, definition);
     forget_verdict(entry);
     entry->definition = definition;
     entry->n_tries = 0;
@@ -250,7 +258,7 @@ static void keep_good(struct store *store, struct store_entry *entry, const stru
     compare_lower_files(store, entry);
 }
 
-static int keep_broken(struct store_entry *entry, int r, const char *detail)
+static int keep_broken(const struct store *store, struct store_entry *entry, int r, const char *detail)
 {
     bool is_known = entry->detail && strcmp(entry->detail, detail) == 0;
     char *copy;
@@ -259,9 +267,9 @@ static int keep_broken(struct store_entry *entry, int r, const char *detail)
     if (!copy)
         return error_origin(-ENOMEM);
     if (!is_known && r == DEFINITION_FILE_E_REFUSED)
-        log_entry(entry->name, LOG_ERROR, LOG_CODE_SECURITY_VIOLATION, "SECURITY_VIOLATION", "%s", detail);
+        log_entry(store, entry->name, LOG_ERROR, LOG_CODE_SECURITY_VIOLATION, "SECURITY_VIOLATION", "%s", detail);
     else if (!is_known)
-        log_entry(entry->name, LOG_WARN, LOG_CODE_SERVICE_DEF_BROKEN, "SERVICE_DEF_CHANGED", "%s", detail);
+        log_entry(store, entry->name, LOG_WARN, LOG_CODE_SERVICE_DEF_BROKEN, "SERVICE_DEF_CHANGED", "%s", detail);
     forget_verdict(entry);
     entry->detail = copy;
     entry->n_tries = 0;
@@ -303,7 +311,7 @@ static int keep_result(struct store *store, struct store_entry *entry, nsec_t no
         entry->retry_at_nsec = nsec_add(now_nsec, STORE_UNSETTLED_RETRY);
         return 0;
     }
-    kept = keep_broken(entry, r, file->detail);
+    kept = keep_broken(store, entry, r, file->detail);
     entry->is_settled = kept == 0 && is_at_rest && r != DEFINITION_FILE_E_UNREADABLE;
     return error_trace(kept);
 }
@@ -325,7 +333,8 @@ static int load(struct store *store, const char *name, struct store_entry *entry
         return error_trace(r);
     if (r == DEFINITION_FILE_E_ABSENT) {
         if (entry) {
-            log_entry(name, LOG_INFO, LOG_CODE_SERVICE_DEF_GONE, "SERVICE_DEF_CHANGED", "%s is gone", entry->file);
+            log_entry(store, name, LOG_INFO, LOG_CODE_SERVICE_DEF_GONE, "SERVICE_DEF_CHANGED", "%s is gone",
+                      entry->file);
             drop_entry(store, entry);
         }
         return STORE_E_NOT_FOUND;
@@ -412,9 +421,16 @@ int store_get(struct store *store, struct slice service, nsec_t now_nsec, const 
 
 /* ------------------------------------------------------------------------------------------------ the whole */
 
+static bool is_local_fs(int fd)
+{
+    enum fs_kind kind = FS_UNFIT;
+
+    return fs_kind_get(fd, &kind, NULL) >= 0 && kind == FS_LOCAL;
+}
+
 int store_init(struct store *store, const char *dir)
 {
-    *store = (struct store){.dir_fd = -1, .limit = STORE_DEFINITIONS_MAX};
+    *store = (struct store){.dir_fd = -1, .limit = STORE_DEFINITIONS_MAX, .is_local_fs = is_local_fs};
     store->dir = strdup(dir);
     if (!store->dir)
         return error_origin(-ENOMEM);
@@ -453,7 +469,7 @@ static bool recheck_entry(struct store *store, const char *name, nsec_t now_nsec
     r = store_get(store, slice_from(name), now_nsec, &after, &fault);
     if (r == 0)
         return !before || !definition_equal(before, after);
-    return r != STORE_E_UNSETTLED && r >= 0 && !(r == STORE_E_BROKEN && was_broken);
+    return r != STORE_E_UNSETTLED && r != STORE_E_ELSEWHERE && r >= 0 && !(r == STORE_E_BROKEN && was_broken);
 }
 
 size_t store_recheck(struct store *store, nsec_t now_nsec)

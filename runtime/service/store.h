@@ -5,6 +5,9 @@
  * The definitions of one directory, looked up by the name of a service on every Hello. What is in force is what is on
  * disk now: a cached definition is used only while the directory and the file in force look as they did (two stat calls
  * and no allocation). At most STORE_DEFINITIONS_MAX are kept, the least recently used go first.
+ *
+ * A store is one thread's at a time. Looking may block for as long as the file system does; one that is bound by
+ * store_bind() looks at one local file system and at no other.
  */
 
 #include <stdbool.h>
@@ -25,6 +28,7 @@ enum {
     STORE_E_NOT_FOUND = 1, /* no directory, or none of the three files */
     STORE_E_BROKEN,        /* fault.detail says why */
     STORE_E_UNSETTLED,     /* a binary that is being written: ask again at fault.retry_at_nsec */
+    STORE_E_ELSEWHERE,     /* the directory is on another file system than the one that the store is bound to */
 };
 
 struct store_fault {
@@ -33,10 +37,17 @@ struct store_fault {
 };
 
 struct store_entry;
+struct log_record;
 
 struct store {
     char *dir;
-    bool is_open; /* dir_fd is open and dir_identity describes it */
+    bool (*is_local_fs)(int fd);                                                    /* tests put their own */
+    void (*log)(void *owner, const struct log_record *record, const char *message); /* NULL: log_event() */
+    void *log_owner;
+    bool is_bound;
+    dev_t bound_dev;
+    bool is_open;  /* dir_fd is open and dir_identity describes it */
+    bool is_local; /* and it is on a local file system */
     int dir_fd;
     struct file_identity dir_identity;
     bool is_dir_settled;                    /* the directory had been at rest when it was opened */
@@ -51,6 +62,13 @@ struct store {
 
 /* Prepares @store for @dir, which need not exist. Nothing is opened. 0 or -ENOMEM. */
 int store_init(struct store *store, const char *dir);
+
+/* From now on nothing is looked at that is not on the file system @dev, where the directory was seen. */
+static inline void store_bind(struct store *store, dev_t dev)
+{
+    store->is_bound = true;
+    store->bound_dev = dev;
+}
 
 /* Gives back everything; definitions that are held stay valid. Accepts a zeroed store. */
 void store_deinit(struct store *store);

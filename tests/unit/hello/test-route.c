@@ -324,6 +324,12 @@ static void test_give_up(void)
     down();
 }
 
+static bool is_never_local(int fd)
+{
+    (void)fd;
+    return false;
+}
+
 /* A binary that is half written is asked for again until it is whole (decision 5). */
 static void test_unsettled(void)
 {
@@ -369,6 +375,39 @@ static void test_unsettled_broken(void)
     down();
 }
 
+/* A definition that the worker has to look for is waited for (decision 14), and then all goes on as ever. */
+static void test_looked_up(void)
+{
+    struct lookup lookup;
+
+    up(&(struct hello_rig_options){0});
+    lookup_init(&lookup, &rig.loop, &rig.store);
+    rig.hello.config.lookup = &lookup;
+    rig.store.is_local_fs = is_never_local;
+    hello_rig_register(&rig, "shared", "zccache", "1.0.0", "/tmp/b.sock");
+    hello_rig_define(&rig, "zccache", "binary_path: \"/bin/true\" isolation: SHARED_BROKER min_version: \"1.0.0\"");
+    use_wait("u");
+    check(wait_for_answer());
+    check_int(answered_code, 0);
+    check_str(answered_endpoint, "/tmp/b.sock");
+    check_str(answered_trace, "u");
+    hello_rig_define(&rig, "zccache", "binary_path: \"/bin/true\" min_version: \"2.0.0\"");
+    n_answered = 0;
+    use_wait("u");
+    check(wait_for_answer());
+    check_str(answered_reason, "wanted_version is below min_version");
+    n_answered = 0;
+    use_wait("u");
+    hello_leave(&exchange);
+    check_int(rig.hello.n_waiting, 0);
+    use_wait("u");
+    hello_set_draining(&rig.hello);
+    check_int(n_answered, 1);
+    check_int(answered_code, 5);
+    lookup_deinit(&lookup);
+    down();
+}
+
 CHECK_PROGRAM("hello/route", {"6.4: an empty table, after shape and rate limit", test_handler},
               {"6.5: no definition, no directory", test_definition_missing},
               {"6.5: a broken definition is the operator's fault", test_definition_broken},
@@ -382,4 +421,5 @@ CHECK_PROGRAM("hello/route", {"6.4: an empty table, after shape and rate limit",
               {"a launch answers its waiter", test_wait_and_answer},
               {"patience over: in-progress refusal, the launch goes on", test_give_up},
               {"a half-written binary is waited for", test_unsettled},
+              {"a definition that the worker looks for", test_looked_up},
               {"a half-written binary that stays broken; leaving; draining", test_unsettled_broken})
