@@ -263,6 +263,7 @@ static const char *const event_names[] = {
     [LAUNCH_EVENT_REGISTERED] = "registered",
     [LAUNCH_EVENT_MISMATCHED] = "mismatched",
     [LAUNCH_EVENT_GONE] = "gone",
+    [LAUNCH_EVENT_UNKEPT] = "unkept",
 };
 
 static const struct fsm_state_info states[] = {
@@ -299,7 +300,7 @@ static const struct fsm_work_info works[] = {
     [5] = {.name = "fork_child", .outcomes = (const uint8_t[]){LAUNCH_EVENT_EXECUTED, LAUNCH_EVENT_TEXT_BUSY, LAUNCH_EVENT_EXEC_FAILED, 0}},
     [6] = {.name = "verify_child", .outcomes = (const uint8_t[]){LAUNCH_EVENT_VERIFIED, LAUNCH_EVENT_UNVERIFIED, 0}},
     [7] = {.name = "probe", .outcomes = (const uint8_t[]){LAUNCH_EVENT_ANSWERED, LAUNCH_EVENT_NOT_READY, LAUNCH_EVENT_WRONG_ANSWER, 0}},
-    [8] = {.name = "register_backend", .outcomes = (const uint8_t[]){LAUNCH_EVENT_REGISTERED, LAUNCH_EVENT_MISMATCHED, LAUNCH_EVENT_GONE, 0}},
+    [8] = {.name = "register_backend", .outcomes = (const uint8_t[]){LAUNCH_EVENT_REGISTERED, LAUNCH_EVENT_MISMATCHED, LAUNCH_EVENT_GONE, LAUNCH_EVENT_UNKEPT, 0}},
 };
 
 static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
@@ -381,6 +382,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_REGISTERED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_UP, .calls = CALLS(&call_release_lock, &call_finish__launched, &call_close_listener, &call_answer__ready, &call_report__up)})},
         [LAUNCH_EVENT_MISMATCHED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__mismatch, &call_kill_child)})},
         [LAUNCH_EVENT_GONE] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__exited_early, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
+        [LAUNCH_EVENT_UNKEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__failed, &call_kill_child)})},
     },
     [LAUNCH_STATE_REAPING] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__failed, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},

@@ -61,6 +61,7 @@ enum launch_event { /* 0: none */
     LAUNCH_EVENT_REGISTERED,
     LAUNCH_EVENT_MISMATCHED,
     LAUNCH_EVENT_GONE,
+    LAUNCH_EVENT_UNKEPT,
     LAUNCH_EVENT_MAX
 };
 

@@ -41,6 +41,7 @@
 #define launch_E_registered 25
 #define launch_E_mismatched 26
 #define launch_E_gone 27
+#define launch_E_unkept 28
 #define launch_W_take_permit 1
 #define launch_W_take_lock 2
 #define launch_W_look_again 3
@@ -274,6 +275,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_registered -> launch_wk[i] = 0; launch_st[i] = launch_S_up; launch_release_lock(i); launch_finish(i, launch_finish_launched); launch_close_listener(i); launch_answer(i, launch_answer_ready); launch_report(i, launch_report_up); launch_drop(i)
         :: launch_e == launch_E_mismatched -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_mismatch); launch_kill_child(i)
         :: launch_e == launch_E_gone -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_exited_early); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
+        :: launch_e == launch_E_unkept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_failed); launch_kill_child(i)
         :: else -> assert(false) /* cannot happen */
         fi
     :: launch_st[i] == launch_S_reaping ->
@@ -319,6 +321,7 @@ inline launch_turn(i) {
         :: launch_quiet(i) && launch_wk[i] == launch_W_register_backend -> launch_wk[i] = 0; launch_e = launch_E_registered
         :: launch_quiet(i) && launch_wk[i] == launch_W_register_backend -> launch_wk[i] = 0; launch_e = launch_E_mismatched
         :: launch_quiet(i) && launch_wk[i] == launch_W_register_backend -> launch_wk[i] = 0; launch_e = launch_E_gone
+        :: launch_quiet(i) && launch_wk[i] == launch_W_register_backend -> launch_wk[i] = 0; launch_e = launch_E_unkept
         fi;
         launch_step(i)
     }

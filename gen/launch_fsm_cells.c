@@ -49,6 +49,7 @@ _Static_assert(LAUNCH_EVENT_WRONG_ANSWER == 24, "number of an event");
 _Static_assert(LAUNCH_EVENT_REGISTERED == 25, "number of an event");
 _Static_assert(LAUNCH_EVENT_MISMATCHED == 26, "number of an event");
 _Static_assert(LAUNCH_EVENT_GONE == 27, "number of an event");
+_Static_assert(LAUNCH_EVENT_UNKEPT == 28, "number of an event");
 
 enum launch_event launch_take_permit(struct launch *machine)
 {
@@ -236,6 +237,7 @@ static const struct cells_case cases[] = {
     {"asking", "registered", "", "", "", "asking", "", "", 0, 1},
     {"asking", "mismatched", "", "", "", "asking", "", "", 0, 1},
     {"asking", "gone", "", "", "", "asking", "", "", 0, 1},
+    {"asking", "unkept", "", "", "", "asking", "", "", 0, 1},
     {"locking", "child_exit", "take_lock", "", "", "locking", "take_lock", "", 0, 0},
     {"locking", "cancel", "take_lock", "", "answer(shutting_down) release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"locking", "stirred", "take_lock", "", "", "locking", "take_lock", "", 0, 0},
@@ -263,6 +265,7 @@ static const struct cells_case cases[] = {
     {"locking", "registered", "", "", "", "locking", "", "", 0, 1},
     {"locking", "mismatched", "", "", "", "locking", "", "", 0, 1},
     {"locking", "gone", "", "", "", "locking", "", "", 0, 1},
+    {"locking", "unkept", "", "", "", "locking", "", "", 0, 1},
     {"rechecking", "child_exit", "look_again", "", "", "rechecking", "look_again", "", 0, 0},
     {"rechecking", "cancel", "look_again", "", "answer(shutting_down) release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"rechecking", "stirred", "look_again", "", "", "rechecking", "look_again", "", 0, 0},
@@ -290,6 +293,7 @@ static const struct cells_case cases[] = {
     {"rechecking", "registered", "", "", "", "rechecking", "", "", 0, 1},
     {"rechecking", "mismatched", "", "", "", "rechecking", "", "", 0, 1},
     {"rechecking", "gone", "", "", "", "rechecking", "", "", 0, 1},
+    {"rechecking", "unkept", "", "", "", "rechecking", "", "", 0, 1},
     {"resolving", "child_exit", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 0},
     {"resolving", "cancel", "resolve_binary", "", "answer(shutting_down) unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"resolving", "stirred", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 0},
@@ -317,6 +321,7 @@ static const struct cells_case cases[] = {
     {"resolving", "registered", "", "", "", "resolving", "", "", 0, 1},
     {"resolving", "mismatched", "", "", "", "resolving", "", "", 0, 1},
     {"resolving", "gone", "", "", "", "resolving", "", "", 0, 1},
+    {"resolving", "unkept", "", "", "", "resolving", "", "", 0, 1},
     {"forking", "child_exit", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 0},
     {"forking", "cancel", "fork_child", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"forking", "stirred", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 0},
@@ -345,6 +350,7 @@ static const struct cells_case cases[] = {
     {"forking", "registered", "", "", "", "forking", "", "ceiling=500000", 0, 1},
     {"forking", "mismatched", "", "", "", "forking", "", "ceiling=500000", 0, 1},
     {"forking", "gone", "", "", "", "forking", "", "ceiling=500000", 0, 1},
+    {"forking", "unkept", "", "", "", "forking", "", "ceiling=500000", 0, 1},
     {"exec_waiting", "child_exit", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 0},
     {"exec_waiting", "cancel", "", "", "answer(shutting_down) unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"exec_waiting", "stirred", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 0},
@@ -372,6 +378,7 @@ static const struct cells_case cases[] = {
     {"exec_waiting", "registered", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
     {"exec_waiting", "mismatched", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
     {"exec_waiting", "gone", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
+    {"exec_waiting", "unkept", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
     {"verifying", "child_exit", "verify_child", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"verifying", "cancel", "verify_child", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"verifying", "stirred", "verify_child", "", "", "verifying", "verify_child", "ceiling=500000", 0, 0},
@@ -399,6 +406,7 @@ static const struct cells_case cases[] = {
     {"verifying", "registered", "", "", "", "verifying", "", "ceiling=500000", 0, 1},
     {"verifying", "mismatched", "", "", "", "verifying", "", "ceiling=500000", 0, 1},
     {"verifying", "gone", "", "", "", "verifying", "", "ceiling=500000", 0, 1},
+    {"verifying", "unkept", "", "", "", "verifying", "", "ceiling=500000", 0, 1},
     {"probing", "child_exit", "probe", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"probing", "cancel", "probe", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"probing", "stirred", "probe", "", "", "probing", "probe", "ceiling=500000", 0, 0},
@@ -426,6 +434,7 @@ static const struct cells_case cases[] = {
     {"probing", "registered", "", "", "", "probing", "", "ceiling=500000", 0, 1},
     {"probing", "mismatched", "", "", "", "probing", "", "ceiling=500000", 0, 1},
     {"probing", "gone", "", "", "", "probing", "", "ceiling=500000", 0, 1},
+    {"probing", "unkept", "", "", "", "probing", "", "ceiling=500000", 0, 1},
     {"waiting", "child_exit", "", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"waiting", "cancel", "", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"waiting", "stirred", "", "", "probe", "probing", "probe", "ceiling=600000", 0, 0},
@@ -453,6 +462,7 @@ static const struct cells_case cases[] = {
     {"waiting", "registered", "", "", "", "waiting", "", "ceiling=500000 backoff=500002", 0, 1},
     {"waiting", "mismatched", "", "", "", "waiting", "", "ceiling=500000 backoff=500002", 0, 1},
     {"waiting", "gone", "", "", "", "waiting", "", "ceiling=500000 backoff=500002", 0, 1},
+    {"waiting", "unkept", "", "", "", "waiting", "", "ceiling=500000 backoff=500002", 0, 1},
     {"registering", "child_exit", "register_backend", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"registering", "cancel", "register_backend", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"registering", "stirred", "register_backend", "", "", "registering", "register_backend", "ceiling=500000", 0, 0},
@@ -480,6 +490,7 @@ static const struct cells_case cases[] = {
     {"registering", "registered", "register_backend", "", "release_lock finish(launched) close_listener answer(ready) report(up)", "up", "", "", 1, 0},
     {"registering", "mismatched", "register_backend", "", "answer(mismatch) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"registering", "gone", "register_backend", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
+    {"registering", "unkept", "register_backend", "", "answer(failed) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"reaping", "child_exit", "", "", "answer(failed) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"reaping", "cancel", "", "", "answer(shutting_down)", "reaping", "", "reap_limit=500003", 0, 0},
     {"reaping", "stirred", "", "", "", "reaping", "", "reap_limit=500003", 0, 0},
@@ -507,6 +518,7 @@ static const struct cells_case cases[] = {
     {"reaping", "registered", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
     {"reaping", "mismatched", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
     {"reaping", "gone", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
+    {"reaping", "unkept", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
 };
 
 int main(void)

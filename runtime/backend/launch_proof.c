@@ -122,6 +122,15 @@ void launch_count_attempt(struct launch *launch)
     launch->attempt++;
 }
 
+/* The backend is good; it is the broker that has no room to watch it. */
+static enum launch_event unkept(struct launch *launch, int error)
+{
+    char text[128];
+
+    launch_set_failure(launch, "the backend cannot be watched: %s", launcher_errno_text(-error, text, sizeof(text)));
+    return LAUNCH_EVENT_UNKEPT;
+}
+
 enum launch_event launch_register_backend(struct launch *launch)
 {
     struct backend *backend = launch->backend;
@@ -136,7 +145,7 @@ enum launch_event launch_register_backend(struct launch *launch)
     }
     pidfd = sys_dup_cloexec(launch->pidfd, 3);
     if (pidfd < 0) {
-        return LAUNCH_EVENT_MISMATCHED;
+        return unkept(launch, pidfd);
     }
     backend->pid = launch->pid;
     backend->start_ticks = launch->start_ticks;
@@ -149,7 +158,7 @@ enum launch_event launch_register_backend(struct launch *launch)
     r = registry_insert(&launch->backends->registry, backend, pidfd);
     if (r < 0) {
         allocator_move(&launch->backends->allocator, &backend->endpoint, &launch->endpoint);
-        return LAUNCH_EVENT_MISMATCHED;
+        return unkept(launch, r);
     }
     launch->backend = NULL;
     launch_release_child(launch);

@@ -61,6 +61,7 @@ inline launch_register_backend(i) {
     if
     :: child == LIVES -> registered = true; launch_yield(i, launch_E_registered)
     :: launch_yield(i, launch_E_mismatched)
+    :: launch_yield(i, launch_E_unkept)
     :: child == DEAD -> launch_yield(i, launch_E_gone)
     fi
 }
