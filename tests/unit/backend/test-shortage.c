@@ -99,7 +99,7 @@ static bool launch_without_watch(long n)
     watches_left = -1;
     check(asked.answer.ready || has_watch_failed);
     check(asked.answer.ready || strstr(asked.answer.reason, "did not become ready") == NULL); /* told, not waited for */
-    check(asked.answer.ready || asked.answer.code == ERROR_CODE(BACKEND_SPAWN_FAILED)); /* it is who it says */
+    check(asked.answer.ready || asked.answer.code == ERROR_CODE(BACKEND_SPAWN_FAILED));       /* it is who it says */
     scene_run_until_quiet(&scene);
     scene_ask(&scene, definition, "2.0.0", &asked);
     scene_run_until_answered(&scene, &asked);
