@@ -192,7 +192,9 @@ static void execute(const struct world *world)
     env[n++] = sim_copy("RP_BROKER_LOG_LEVEL=debug");
     env[n++] = sim_copy("ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1");
     if (preloaded) {
-        env[n++] = variable("LD_PRELOAD", preloaded);
+        /* by a name without spaces, which LD_PRELOAD takes for separators; a broker before this one has left it */
+        (void)symlink(preloaded, k_path("/record.so"));
+        env[n++] = variable("LD_PRELOAD", k_path("/record.so"));
         env[n++] = variable("RPB_SIM_CALLS", k_path("/calls"));
     }
     env[n] = NULL;
