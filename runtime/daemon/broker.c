@@ -20,7 +20,7 @@
 
 /* ---------------------------------------------------------------------------------------------------------- signals */
 
-/* What removed the control socket may have removed those of the backends. */
+/* Names of sockets may be gone. */
 static void recheck_endpoints(void *owner)
 {
     struct broker *broker = owner;
@@ -38,7 +38,6 @@ static void on_signal(void *owner, int signo)
         if (broker->has_store) {
             lookup_recheck(&broker->lookup);
         }
-        recheck_endpoints(broker);
         socket_watch_look(&broker->socket_watch);
         return;
     }
@@ -180,7 +179,8 @@ int broker_bind_socket(struct broker *broker, char ret_text[SINGLETON_TEXT_MAX])
     int r = singleton_bind(&broker->singleton, &config, ret_text);
 
     if (!r) {
-        socket_watch_init(&broker->socket_watch, &broker->loop, &broker->singleton, &config, recheck_endpoints, broker);
+        socket_watch_init(&broker->socket_watch, &broker->loop, &broker->singleton, &config, broker->backends_dir,
+                          recheck_endpoints, broker);
     }
     return r;
 }

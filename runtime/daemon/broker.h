@@ -26,7 +26,9 @@ struct broker {
     const struct daemon_config *config; /* borrowed */
     struct startup_limits limits;
     char user_hash[IDENTITY_HASH_SIZE];
-    char runtime_dir[ENDPOINT_DIR_SIZE]; /* the user's `broker` directory; "": it cannot be named */
+    char runtime_dir[ENDPOINT_DIR_SIZE];  /* the user's `broker` directory; "": it cannot be named */
+    char fallback_dir[ENDPOINT_DIR_SIZE]; /* for backends, where paths in runtime_dir would be too long */
+    const char *backends_dir;             /* of the two, where backends have their sockets; NULL: none is launched */
     char canonical_path[ENDPOINT_PATH_SIZE];
     const char *socket_path;
     struct instance_id name; /* what the broker calls itself */

@@ -98,23 +98,24 @@ static int make_directory(const char *path, char ret_text[DAEMON_TEXT_MAX])
 }
 
 /* The directories in which backends will have their sockets (decision 9b). */
-static int make_directories(const struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
+static int make_directories(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 {
-    char fallback[ENDPOINT_DIR_SIZE];
     int r;
 
     if (broker->config->mode != DAEMON_LAUNCH) {
         return 0;
     }
     r = make_directory(broker->runtime_dir, ret_text);
+    broker->backends_dir = broker->runtime_dir;
     if (r || endpoint_path_size(broker->runtime_dir, ENDPOINT_BACKEND, SLICE("00000000000000000000000000000000")) <=
                  ENDPOINT_PATH_MAX) {
         return r;
     }
-    endpoint_fallback_dir(fallback);
+    endpoint_fallback_dir(broker->fallback_dir);
+    broker->backends_dir = broker->fallback_dir;
     log_info(LOG_CODE_BROKER_SETTING, "paths of backends in %s would be too long, they go to %s", broker->runtime_dir,
-             fallback);
-    return make_directory(fallback, ret_text);
+             broker->fallback_dir);
+    return make_directory(broker->fallback_dir, ret_text);
 }
 
 /* ------------------------------------------------------------------------------------------------------- the socket */

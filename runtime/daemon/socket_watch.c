@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Two inotify watches, on the socket's own file (its link count changes when its name goes) and on its directory (which
- * may be moved away), tell that the path may no longer lead to the socket; nothing else of the directory's traffic
- * wakes the broker. A moment later, when whoever removes things is done, the path is looked at; if the socket is not
- * there, it is bound anew and watched anew, but not before the old one's queue is empty: whoever is in it has connected
- * and is to be answered. What cannot be bound is tried again with growing pauses, and told once a reason. The levels
- * above the directory are not watched: their renaming is seen by whoever asks for a look.
+ * inotify watches tell that a path may no longer lead to its socket: one on the control socket's own file (its link
+ * count changes when its name goes), one on its directory (which may be moved away), one on names that go from the
+ * directory of the backends' sockets; nothing else of the directories' traffic wakes the broker. A moment later, when
+ * whoever removes things is done, the path is looked at; if the socket is not there, it is bound anew and watched anew,
+ * but not before the old one's queue is empty: whoever is in it has connected and is to be answered. What cannot be
+ * bound is tried again with growing pauses, and told once a reason. The levels above the directories are not watched:
+ * their renaming is seen by whoever asks for a look.
  */
 
 #include "daemon/socket_watch.h"
@@ -57,8 +58,9 @@ static void stop_watching(struct socket_watch *watch)
     watch->inotify_fd = close_fd(watch->inotify_fd);
 }
 
-static int add_watches(const struct singleton *singleton, int fd)
+static int add_watches(const struct socket_watch *watch, int fd)
 {
+    const struct singleton *singleton = watch->singleton;
     char directory[ENDPOINT_PATH_SIZE];
     int size = (int)(singleton->name - singleton->path); /* with the slash behind it */
     int r;
@@ -68,13 +70,16 @@ static int add_watches(const struct singleton *singleton, int fd)
     if (r >= 0) {
         r = sys_inotify_add_watch(fd, singleton->path, IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_DONT_FOLLOW);
     }
+    if (r >= 0 && watch->backends_dir) { /* often the same directory: what is asked for is added */
+        r = sys_inotify_add_watch(fd, watch->backends_dir, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR | IN_MASK_ADD);
+    }
     return r < 0 ? r : 0;
 }
 
 static int open_watches(struct socket_watch *watch)
 {
     _cleanup_close_ int fd = sys_inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    int r = fd < 0 ? fd : add_watches(watch->singleton, fd);
+    int r = fd < 0 ? fd : add_watches(watch, fd);
 
     if (!r) {
         r = loop_io_link(watch->loop, &watch->io, fd, LOOP_NESTED, wants, on_events, watch);
@@ -122,6 +127,7 @@ static void on_look(void *owner)
     char text[SINGLETON_TEXT_MAX];
 
     if (singleton_is_in_place(watch->singleton)) {
+        watch->looked(watch->owner);
         return;
     }
     if (watch->n_guest_pauses < GUESTS_MAX && has_guests(watch)) {
@@ -140,17 +146,19 @@ static void on_look(void *owner)
     singleton_log(watch->singleton);
     stop_watching(watch);
     start_watching(watch);
-    watch->recreated(watch->owner);
+    watch->looked(watch->owner);
 }
 
 void socket_watch_init(struct socket_watch *watch, struct loop *loop, struct singleton *singleton,
-                       const struct singleton_config *config, void (*recreated)(void *owner), void *owner)
+                       const struct singleton_config *config, const char *backends_dir, void (*looked)(void *owner),
+                       void *owner)
 {
     *watch = (struct socket_watch){
         .loop = loop,
         .singleton = singleton,
         .config = *config,
-        .recreated = recreated,
+        .backends_dir = backends_dir,
+        .looked = looked,
         .owner = owner,
         .inotify_fd = -1,
     };

@@ -3,7 +3,8 @@
 
 /*
  * Keeps the control socket reachable: somebody who cleans the run-time directory may remove the socket, or the
- * directory with it, while the broker lives. Then it is bound again.
+ * directory with it, while the broker lives. Then it is bound again. What has become of the sockets beside it is for
+ * their owner to see, who is told when to look.
  */
 
 #include "daemon/singleton.h"
@@ -14,7 +15,8 @@ struct socket_watch {
     struct loop *loop;
     struct singleton *singleton;    /* borrowed */
     struct singleton_config config; /* its strings are borrowed */
-    void (*recreated)(void *owner);
+    const char *backends_dir;       /* borrowed */
+    void (*looked)(void *owner);
     void *owner;
     int inotify_fd;
     struct loop_io io;
@@ -26,11 +28,13 @@ struct socket_watch {
 
 /*
  * Watches the socket of @singleton, which was bound by @config. Never fails: without inotify (its number a user is
- * limited) that is logged, and only socket_watch_look() looks. @recreated is called whenever the socket had to be made
- * again: what lay beside it may be gone too.
+ * limited) that is logged, and only socket_watch_look() looks. @looked is called whenever there was a reason to look
+ * and the control socket is in place, again or still: something beside it, or in @backends_dir (NULL: no such), may be
+ * gone.
  */
 void socket_watch_init(struct socket_watch *watch, struct loop *loop, struct singleton *singleton,
-                       const struct singleton_config *config, void (*recreated)(void *owner), void *owner);
+                       const struct singleton_config *config, const char *backends_dir, void (*looked)(void *owner),
+                       void *owner);
 
 /* Looks soon whether the path still leads to the socket, also while an attempt to bind it anew pauses. */
 void socket_watch_look(struct socket_watch *watch);

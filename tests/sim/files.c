@@ -67,6 +67,12 @@ int k_inotify_add(int fd, const char *path, uint32_t mask)
     if (mask & IN_ONLYDIR && !S_ISDIR(inode->mode)) {
         return -ENOTDIR;
     }
+    for (notice = inode->notices; notice; notice = notice->next) {
+        if (notice->file == file) {
+            notice->mask = mask & IN_MASK_ADD ? notice->mask | mask : mask;
+            return notice->number;
+        }
+    }
     if (file->n_notices == 8) {
         return -ENOSPC;
     }
@@ -149,6 +155,7 @@ static void drop_entry(struct sim_inode *dir, const char *name)
     if (*link) {
         (*link)->inode->n_links--;
         k_notify((*link)->inode, S_ISDIR((*link)->inode->mode) ? IN_DELETE_SELF : 0);
+        k_notify(dir, IN_DELETE | IN_MOVED_FROM); /* nobody asks for one without the other */
         k_touch((*link)->inode, false);
         *link = (*link)->next;
         k_touch(dir, true);

@@ -157,6 +157,13 @@ static void test_watches(void)
     check_int(sys_unlink(in_top("a")), 0);
     check_int(ready(watch) & POLLIN, POLLIN);
     check(sys_read(watch, bytes, sizeof(bytes)) > 0);
+    check(sys_inotify_add_watch(watch, top, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR | IN_MASK_ADD) > 0);
+    check_int(sys_read(watch, bytes, sizeof(bytes)), -EAGAIN);
+    close_fd(listener("b", 4));
+    (void)ready(watch); /* a name that comes is nothing */
+    check_int(sys_read(watch, bytes, sizeof(bytes)), -EAGAIN);
+    check_int(sys_unlink(in_top("b")), 0);
+    check(sys_read(watch, bytes, sizeof(bytes)) > 0);
     address = address_of("a");
     check_int(sys_connect(fd, (const struct sockaddr *)&address, sizeof(address)), -ENOENT);
     close_fd(fd);

@@ -19,7 +19,7 @@ struct house {
     struct socket_watch watch;
     struct loop_timer limit; /* a test that waits for nothing ends here */
     bool is_over;
-    int n_recreated;
+    int n_looked;
     char directory[200], path[256];
 };
 
@@ -28,9 +28,9 @@ static void on_limit(void *owner)
     ((struct house *)owner)->is_over = true;
 }
 
-static void on_recreated(void *owner)
+static void on_looked(void *owner)
 {
-    ((struct house *)owner)->n_recreated++;
+    ((struct house *)owner)->n_looked++;
 }
 
 static void house_init(struct house *house)
@@ -46,7 +46,7 @@ static void house_init(struct house *house)
     check_fatal(!loop_init(&house->loop));
     loop_timer_init(&house->limit, &house->loop, on_limit, house);
     check_fatal(!singleton_bind(&house->singleton, &config, text));
-    socket_watch_init(&house->watch, &house->loop, &house->singleton, &config, on_recreated, house);
+    socket_watch_init(&house->watch, &house->loop, &house->singleton, &config, house->directory, on_looked, house);
 }
 
 static void house_deinit(struct house *house)
@@ -125,10 +125,10 @@ static void test_lost(void)
         house_init(&house);
         ways[i](&house);
         check(comes_back(&house));
-        check_int(house.n_recreated, 1);
+        check_int(house.n_looked, 1);
         lose_name(&house); /* the new one is watched as the old one was */
         check(comes_back(&house));
-        check_int(house.n_recreated, 2);
+        check_int(house.n_looked, 2);
         house_deinit(&house);
     }
 }
@@ -144,21 +144,21 @@ static void test_guests(void)
     guest = dial(&house);
     check_fatal(guest >= 0);
     lose_name(&house);
-    while (house.watch.n_guest_pauses == 0 && house.n_recreated == 0) {
+    while (house.watch.n_guest_pauses == 0 && house.n_looked == 0) {
         check_fatal(!loop_turn(&house.loop, true));
     }
-    check_int(house.n_recreated, 0);
+    check_int(house.n_looked, 0);
     accepted = accept4(house.singleton.socket_fd, NULL, NULL, SOCK_CLOEXEC);
     check(accepted >= 0);
     check(comes_back(&house));
-    check_int(house.n_recreated, 1);
+    check_int(house.n_looked, 1);
     check_int(recv(guest, &byte, 1, MSG_DONTWAIT), -1);
     check_int(errno, EAGAIN);
     left = dial(&house);
     check_fatal(left >= 0);
     lose_name(&house);
     check(comes_back(&house));
-    check_int(house.n_recreated, 2);
+    check_int(house.n_looked, 2);
     close(guest);
     close(accepted);
     close(left);
@@ -224,7 +224,28 @@ static void test_quiet(void)
         check_fatal(!loop_turn(&house.loop, true));
     }
     check(takes_connections(&house));
-    check_int(house.n_recreated, 0);
+    check_int(house.n_looked, 1);
+    house_deinit(&house);
+}
+
+/* Whoever owns what lies beside is told to look when a name went, and not when one came. */
+static void test_beside(void)
+{
+    struct house house;
+    char other[256];
+
+    house_init(&house);
+    snprintf(other, sizeof(other), "%s/other", house.directory);
+    check_fatal(!mkdir(other, 0700));
+    check_int(loop_turn(&house.loop, false), 0);
+    check_int(loop_timer_next(&house.loop), NSEC_NEVER);
+    check_fatal(!rmdir(other));
+    loop_timer_set_in(&house.limit, 20 * NSEC_PER_SEC);
+    while (!house.is_over && house.n_looked == 0) {
+        check_fatal(!loop_turn(&house.loop, true));
+    }
+    check_int(house.n_looked, 1);
+    check(takes_connections(&house));
     house_deinit(&house);
 }
 
@@ -232,4 +253,4 @@ CHECK_PROGRAM("daemon/socket_watch", {"a lost socket comes back", test_lost},
               {"who has connected to a lost socket is accepted", test_guests},
               {"what is in its way is waited for", test_in_the_way},
               {"a look that is asked for while it pauses", test_asked_while_it_pauses},
-              {"nothing is due while nothing happens", test_quiet})
+              {"nothing is due while nothing happens", test_quiet}, {"a name beside it went", test_beside})
