@@ -45,7 +45,7 @@ HARDEN   :=
 FUZZLINK := -fsanitize=fuzzer
 else
 SANFLAGS :=
-HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN   := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
 endif
 CPPFLAGS += -D_GNU_SOURCE -DRPB_VERSION='"$(VERSION)"' -Iruntime -Igen -Iscripts -I$(BUILD)/proto $(BLAKE3_CPPFLAGS)
 CFLAGS_  := -std=c11 $(OPT) -g -fPIE -ffunction-sections -fdata-sections $(HARDEN) $(SANFLAGS) $(CFLAGS)

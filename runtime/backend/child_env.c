@@ -169,7 +169,10 @@ void child_baseline_deinit(struct child_baseline *baseline)
 /* Writes NAME=value at @text and returns where the next one begins. */
 static char *put(char *text, const char *name, struct slice value)
 {
-    text = stpcpy(text, name);
+    const size_t name_size = strlen(name);
+
+    memcpy(text, name, name_size);
+    text += name_size;
     *text++ = '=';
     memcpy(text, value.data, value.size);
     text[value.size] = '\0';
