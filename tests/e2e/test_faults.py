@@ -6,6 +6,7 @@ code says what happened.
 CASES says where each case is shown: the name of a test here or in another program, of a program that is no e2e test, or
 why it is shown nowhere yet. A test checks that all of them exist.
 """
+import contextlib
 import ctypes
 import importlib
 import os
@@ -75,6 +76,8 @@ CASES = {
                    "tests/unit/service/test-memory.c"],
     "30, records of backends": NOT_YET + "manifests",
     # not numbered anywhere
+    "definitions on a dead mount": ["test_faults.FileSystems.test_definitions_on_a_dead_mount",
+                                    "tests/unit/hello/test-lookup.c"],
     "everything at once": ["test_faults.Mix.test_everything_at_once"],
     "nobody reads the log, or it is full": ["test_surroundings.Surroundings.test_a_log_that_nobody_reads",
                                             "test_surroundings.Surroundings.test_a_log_that_is_full"],
@@ -430,6 +433,44 @@ class FileSystems(Fault):
             self.skipTest("no mounts here: %s" % os.strerror(ctypes.get_errno()))
         if not flags & self.MS_REMOUNT:
             self.addCleanup(libc.umount2, path.encode(), self.MNT_DETACH)
+
+    @contextlib.contextmanager
+    def dead_mount(self, path):
+        """A file system whose server never answers; yields what brings it to an end."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            server = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            self.skipTest("no FUSE here: %s" % error)
+        options = "fd=%d,rootmode=40000,user_id=%d,group_id=%d" % (server, os.getuid(), os.getgid())
+        try:
+            if libc.mount(b"dead", path.encode(), b"fuse", 0, options.encode()) != 0:
+                self.skipTest("no mounts here: %s" % os.strerror(ctypes.get_errno()))
+            try:
+                yield
+            finally:
+                libc.umount2(path.encode(), self.MNT_DETACH)
+        finally:
+            os.close(server)    # whoever waits is told that nobody is there
+
+    def test_definitions_on_a_dead_mount(self):
+        """Whoever asks for a service waits and is refused in words; nobody else waits, and SIGHUP does not hang."""
+        with self.dead_mount(self.box.defs):
+            broker = self.box.launch_mode()
+            with Conn(broker.socket) as first, Conn(broker.socket) as second:
+                first.send(hello_frame("svc", "1.0.0"))
+                second.send(hello_frame("other", "1.0.0"))
+                for _ in range(3):
+                    self.assertEqual(self.box.run("--socket", broker.socket, "readyz").stdout, "ready\n")
+                broker.process.send_signal(signal.SIGHUP)
+                for conn in (first, second):
+                    self.assertRefused(parse_hello_reply(conn.read_all()), harness.SERVICE_UNKNOWN,
+                                       "service definition could not be loaded: %s: has not answered for 10 s" % self.box.defs)
+            self.assertRefused(say_hello(broker.socket, "svc", "1.0.0"), harness.SERVICE_UNKNOWN)
+            self.assertEqual(self.box.run("--socket", broker.socket, "readyz").stdout, "ready\n")
+        self.box.service("svc")    # the server is gone for good, and what lies below is seen
+        wait_for(lambda: isinstance(say_hello(broker.socket, "svc", "1.0.0"), harness.pb.Negotiated), "an answer again")
+        broker.stop()
 
     def fill(self, directory):
         """No file fits any more; returns what to remove."""
