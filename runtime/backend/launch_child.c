@@ -62,8 +62,9 @@ static void fail_exec(struct launch *launch)
 {
     char text[128];
 
-    launch_set_failure(launch, "backend daemon spawn failed: %s",
-                       launcher_errno_text(launch->exec_error, text, sizeof(text)));
+    launch_set_failure(
+        launch, "backend daemon spawn failed: %s%s", launcher_errno_text(launch->exec_error, text, sizeof(text)),
+        launch->exec_error == ENOENT ? "; the interpreter or loader that the file names is missing" : "");
     fsm_finish(launch->ticket, launch->exec_error == ETXTBSY ? LAUNCH_EVENT_TEXT_BUSY : LAUNCH_EVENT_EXEC_FAILED);
 }
 

@@ -138,6 +138,15 @@ static void test_what_cannot_be_executed(void)
     scene_check_failed(&scene, definition, reason);
     definition_unref(definition);
 
+    snprintf(path, sizeof(path), "%s/orphan", scene.bin_dir);
+    scene_write(path, "#!/no/such/interpreter\n");
+    chmod(path, 0755);
+    definition = scene_define("orphan", path, scene.bin_dir);
+    scene_check_failed(&scene, definition,
+                       "backend spawn failed: backend daemon spawn failed: No such file or directory (os error 2); "
+                       "the interpreter or loader that the file names is missing");
+    definition_unref(definition);
+
     snprintf(path, sizeof(path), "%s/script", scene.bin_dir);
     scene_write(path, "#!/bin/sh\nsleep 1000\n");
     chmod(path, 0755);
