@@ -43,6 +43,8 @@ int endpoint_dir(char ret_dir[ENDPOINT_DIR_SIZE])
     }
     if (runtime_dir[0] != '/')
         return ENDPOINT_E_RELATIVE;
+    if (!text_is_utf8(slice_from(runtime_dir)))
+        return ENDPOINT_E_TEXT;
     size = snprintf(dir, sizeof(dir), "%s%srunning-process/broker", runtime_dir, fs_joint(runtime_dir));
     if ((size_t)size >= sizeof(dir))
         return ENDPOINT_E_TOO_LONG;
@@ -121,6 +123,8 @@ const char *endpoint_error_text(int code)
         return "the path is longer than 107 bytes (Linux sun_path)";
     case ENDPOINT_E_RELATIVE:
         return "XDG_RUNTIME_DIR is a relative path; it must be absolute";
+    case ENDPOINT_E_TEXT:
+        return "XDG_RUNTIME_DIR is not valid UTF-8; clients are told the paths below it as text";
     default:
         return "";
     }

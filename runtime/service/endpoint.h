@@ -24,11 +24,12 @@ enum {
     ENDPOINT_E_NAME,     /* service or instance name not valid, backend name not 32 lower-case hex digits */
     ENDPOINT_E_TOO_LONG, /* more than ENDPOINT_PATH_MAX bytes */
     ENDPOINT_E_RELATIVE, /* XDG_RUNTIME_DIR is a relative path */
+    ENDPOINT_E_TEXT,     /* XDG_RUNTIME_DIR is not UTF-8, which every path in a reply has to be */
 };
 
 /*
  * Directory of all sockets of this user: $XDG_RUNTIME_DIR/running-process/broker, or endpoint_fallback_dir() when the
- * variable is unset or empty. 0, ENDPOINT_E_RELATIVE or ENDPOINT_E_TOO_LONG (4 KiB).
+ * variable is unset or empty. 0, ENDPOINT_E_RELATIVE, ENDPOINT_E_TEXT or ENDPOINT_E_TOO_LONG (4 KiB).
  */
 int endpoint_dir(char ret_dir[ENDPOINT_DIR_SIZE]);
 

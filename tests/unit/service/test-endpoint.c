@@ -108,6 +108,8 @@ static void test_directory(void)
     check_str(dir, want);
     setenv("XDG_RUNTIME_DIR", "run", 1);
     check_int(endpoint_dir(dir), ENDPOINT_E_RELATIVE);
+    setenv("XDG_RUNTIME_DIR", "/run/\xff", 1);
+    check_int(endpoint_dir(dir), ENDPOINT_E_TEXT);
     memset(longest, 'r', sizeof(longest) - 1);
     longest[0] = '/';
     longest[sizeof(dir) - strlen("/running-process/broker") - 1] = '\0';
