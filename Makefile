@@ -111,12 +111,14 @@ FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz-*.c))
 TOOLS      := $(BACKEND_BIN) $(HELPER_BIN) $(EXAMPLE_BIN)
 
 # ==================================================================================================== targets
-.PHONY: all help deps run check check-only gen check-gen verify fuzz coverage bench bench-quick asan valgrind tidy lint interop \
+.PHONY: all help deps run check check-only gen check-gen verify fuzz coverage bench bench-quick asan ubsan valgrind tidy lint interop \
         clean format tests tools bench-tools fuzzers proto
 all: $(PROGRAM) $(FSMGEN) tools ## build the program, fsmgen and the small programs that tests and examples need
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile runtime/lib/lib.mk tests/sim/sim.mk
+	@echo "  make unit-<layer> build and run the unit tests of one layer of runtime/"
+	@echo "Variables: BUILD=build (a path without spaces), CC, CFLAGS, LDFLAGS, OPT=-O2, V=1 (shows the commands)"
 
 deps: ## install what is missing (Debian packages); without root, print the one command to run
 	@scripts/install-deps build test
@@ -158,6 +160,8 @@ bench-quick: ## the same in under a minute
 asan: ## the whole suite under AddressSanitizer and UBSan (in $(BUILD)/asan)
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)/asan" SAN=1 all tests
 	@BUILD="$(BUILD)/asan" SAN=1 scripts/run-tests
+
+ubsan: asan ## the same run: one build has both sanitizers
 
 valgrind: ## the daemon's end-to-end tests with the daemon under valgrind
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all tests
