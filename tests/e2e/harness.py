@@ -377,7 +377,7 @@ class Canary:
     meanwhile; each of them counts with what it would have waited, so that one long stall is many late Hellos."""
     LATE = 0.005 * SLOW    # seconds; one in a hundred may be
     LEAST = 10             # Hellos are said, however soon it is over
-    FORGIVEN = 10          # so many may be in any case, which in a short test is 100 ms of the machine's own hiccups
+    FORGIVEN = 20 * SLOW   # so many may be in any case, which in a short test is 200 ms of the machine's own hiccups
 
     def __init__(self, path, service, version, pause=0.01, uid=None, pid=None):
         self.path, self.service, self.version, self.pause = path, service, version, pause
