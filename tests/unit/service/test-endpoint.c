@@ -110,6 +110,7 @@ static void test_directory(void)
     check_int(endpoint_dir(dir), ENDPOINT_E_RELATIVE);
     setenv("XDG_RUNTIME_DIR", "/run/\xff", 1);
     check_int(endpoint_dir(dir), ENDPOINT_E_TEXT);
+    check(strstr(endpoint_error_text(ENDPOINT_E_TEXT), "XDG_RUNTIME_DIR is not valid UTF-8") != NULL);
     memset(longest, 'r', sizeof(longest) - 1);
     longest[0] = '/';
     longest[sizeof(dir) - strlen("/running-process/broker") - 1] = '\0';
