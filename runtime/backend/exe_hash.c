@@ -68,13 +68,6 @@ bool exe_identity_equal(const struct exe_identity *a, const struct exe_identity 
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-static bool is_local(int fd)
-{
-    enum fs_kind kind = FS_UNFIT;
-
-    return fs_kind_get(fd, &kind, NULL) >= 0 && kind == FS_LOCAL;
-}
-
 void exe_identity_await_rest(const struct exe_identity *identity)
 {
     int64_t age_nsec = (int64_t)clock_unix_nsec() - identity->ctime_nsec;
@@ -90,7 +83,7 @@ void exe_hash_init(struct exe_hash *cache, struct loop *loop)
     memset(cache, 0, sizeof(*cache));
     cache->loop = loop;
     cache->limit_nsec = EXE_HASH_LIMIT_S * NSEC_PER_SEC;
-    cache->is_local = is_local;
+    cache->is_local = fs_is_local;
     local_paths_init(&cache->local_paths);
     TAILQ_INIT(&cache->by_use);
     for (size_t i = 0; i < 64; i++) {

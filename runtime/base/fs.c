@@ -54,6 +54,13 @@ int fs_kind_get(int fd, enum fs_kind *ret_kind, const char **ret_name)
     return 0;
 }
 
+bool fs_is_local(int fd)
+{
+    enum fs_kind kind = FS_UNFIT;
+
+    return fs_kind_get(fd, &kind, NULL) == 0 && kind == FS_LOCAL;
+}
+
 bool fs_is_network(int fd)
 {
     enum fs_kind kind = FS_LOCAL;

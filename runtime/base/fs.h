@@ -24,6 +24,9 @@ enum fs_kind fs_kind_of(uint64_t magic, const char **ret_name);
 /* True for FS_UNFIT; false also when the kernel does not tell. */
 bool fs_is_network(int fd);
 
+/* True for FS_LOCAL, which is looked at without waiting for somebody else; false also when the kernel does not tell. */
+bool fs_is_local(int fd);
+
 /* What stands between @dir and a name in it: no second slash behind one that is there. Everybody who derives one of our
  * paths joins like that, and must come to the same bytes. */
 static inline const char *fs_joint(const char *dir)

@@ -421,16 +421,9 @@ int store_get(struct store *store, struct slice service, nsec_t now_nsec, const 
 
 /* ------------------------------------------------------------------------------------------------ the whole */
 
-static bool is_local_fs(int fd)
-{
-    enum fs_kind kind = FS_UNFIT;
-
-    return fs_kind_get(fd, &kind, NULL) >= 0 && kind == FS_LOCAL;
-}
-
 int store_init(struct store *store, const char *dir)
 {
-    *store = (struct store){.dir_fd = -1, .limit = STORE_DEFINITIONS_MAX, .is_local_fs = is_local_fs};
+    *store = (struct store){.dir_fd = -1, .limit = STORE_DEFINITIONS_MAX, .is_local_fs = fs_is_local};
     store->dir = strdup(dir);
     if (!store->dir)
         return error_origin(-ENOMEM);
