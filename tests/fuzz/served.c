@@ -95,17 +95,27 @@ static uint32_t sum(const void *data, size_t size)
     return value;
 }
 
+/* The next in what was sent that is not @passed_over: it has to be @wanted. */
+static Frame *next_said(struct life *life, size_t *at, enum said passed_over, enum said wanted, struct arena *arena)
+{
+    Frame *frame;
+    enum said said;
+
+    do {
+        said = judge(life, at, arena, &frame);
+    } while (said == passed_over);
+    MUST(said == wanted);
+    return frame;
+}
+
 void served_request(struct life *life, const struct rpb_backend_request *request)
 {
     struct arena arena;
     Frame *frame;
-    enum said said;
 
     arena_init(&arena, NULL, 0, SIZE_MAX);
-    do {
-        said = judge(life, &life->handled, &arena, &frame);
-    } while (said == SAID_PROBE);
-    MUST(said == SAID_REQUEST && frame->request_id == request->request_id && request->lane == frame->payload_protocol);
+    frame = next_said(life, &life->handled, SAID_PROBE, SAID_REQUEST, &arena);
+    MUST(frame->request_id == request->request_id && request->lane == frame->payload_protocol);
     MUST(request->kind == (uint32_t)frame->kind && request->deadline_unix_ms == frame->deadline_unix_ms);
     MUST(slice_equal(slice_from_bytes(request->data, request->size), message_bytes(&frame->payload)));
     MUST(strcmp(request->traceparent, frame->traceparent) == 0 && strcmp(request->tracestate, frame->tracestate) == 0);
@@ -131,13 +141,9 @@ static void check_probe_answer(struct life *life, const uint8_t *body, size_t si
     enum probe_fault fault;
     struct arena arena;
     Frame *frame;
-    enum said said;
 
     arena_init(&arena, NULL, 0, SIZE_MAX);
-    do {
-        said = judge(life, &life->probed, &arena, &frame);
-    } while (said == SAID_REQUEST);
-    MUST(said == SAID_PROBE);
+    frame = next_said(life, &life->probed, SAID_REQUEST, SAID_PROBE, &arena);
     MUST(probe_check_reply((struct slice){(const char *)body, size}, frame->payload.data, &arena, &fault, &answered) ==
          0);
     MUST(frame->request_id == probe_request_id(frame->payload.data) ? fault == PROBE_OK : fault == PROBE_REQUEST_ID);

@@ -57,21 +57,6 @@ static void check_run(const char *const *argv, int status, const char *out, cons
 
 /* ------------------------------------------------------------------------------------------------------ admin bytes */
 
-static size_t from_hex(const char *hex, uint8_t *ret)
-{
-    size_t n = 0;
-
-    for (; *hex; hex++) {
-        unsigned int byte;
-
-        if (*hex != ' ') {
-            check_fatal(sscanf(hex++, "%2x", &byte) == 1);
-            ret[n++] = (uint8_t)byte;
-        }
-    }
-    return n;
-}
-
 static const char ok_reply[] =
     "01 1D 00 00 00 08 01 10 01 18 81 DA 02 22 11 12 03 6F 6B 0A 22 0A 74 65 78 74 2F 70 6C 61 69 6E 28 01";
 static const char not_ready_reply[] =
@@ -88,7 +73,8 @@ static void check_wire(const char *const *words, const char *request_hex, const 
     const char *argv[16] = {"--socket"};
     char err[100] = "";
     uint8_t reply[256], request[256];
-    size_t reply_size = from_hex(reply_hex, reply), request_size = from_hex(request_hex, request), n = 2;
+    size_t reply_size = check_hex(reply_hex, reply, sizeof(reply)), n = 2;
+    size_t request_size = check_hex(request_hex, request, sizeof(request));
     struct fake_broker broker;
 
     fake_broker_begin(&broker, reply, reply_size);
@@ -268,7 +254,7 @@ static void test_broken_replies(void)
 {
     static const uint8_t bad_frame[] = {1, 1, 0, 0, 0, 0xFF}, other_framing[] = {2}, too_large[] = {1, 1, 0, 0, 1};
     uint8_t bad_reply[64];
-    size_t size = from_hex("01 0C 00 00 00 08 01 10 01 18 81 DA 02 22 01 FF 28 01", bad_reply);
+    size_t size = check_hex("01 0C 00 00 00 08 01 10 01 18 81 DA 02 22 01 FF 28 01", bad_reply, sizeof(bad_reply));
 
     bad_reply[1] = (uint8_t)(size - 5);
     check_failure(bad_frame, sizeof(bad_frame), "failed to decode broker response Frame: malformed message");

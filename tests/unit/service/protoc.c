@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "unit/service/read_text.h"
+
 extern char **environ;
 
 bool protoc_is_there(void)
@@ -72,19 +74,6 @@ static bool is_accepted(struct slice text, uint8_t *out, size_t size, size_t *re
 }
 
 /* ------------------------------------------------------------------------------------------------ comparing */
-
-static struct definition *read_text(struct slice text, struct text_report *report)
-{
-    struct definition *definition = NULL;
-    ServiceDefinition *message;
-    struct arena arena;
-
-    arena_init(&arena, NULL, 0, definition_text_budget(text.size));
-    if (definition_text_read(text, &arena, report, NULL, &message) == 0)
-        must(definition_from_message(message, &definition) == 0, "the definition");
-    arena_deinit(&arena);
-    return definition;
-}
 
 static bool has(struct slice text, const char *word)
 {

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "service/definition_format.h"
 #include "service/definition_text.h"
+#include "unit/service/read_text.h"
 
 #define GOLDEN "tests/golden/servicedef/"
 
@@ -59,20 +60,6 @@ static char *read_beside(const char *stem, const char *suffix)
     content[fread(content, 1, sizeof(content) - 1, file)] = '\0';
     fclose(file);
     return content;
-}
-
-/* Parsed without the rules; NULL when wrong. The caller gives it back. */
-static struct definition *read_text(struct slice text, struct text_report *report)
-{
-    struct definition *definition = NULL;
-    ServiceDefinition *message;
-    struct arena arena;
-
-    arena_init(&arena, NULL, 0, definition_text_budget(text.size));
-    if (definition_text_read(text, &arena, report, NULL, &message) == 0)
-        check_int(definition_from_message(message, &definition), 0);
-    arena_deinit(&arena);
-    return definition;
 }
 
 static void pack_hex(const struct definition *definition, char *hex, size_t size)
