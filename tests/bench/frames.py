@@ -8,7 +8,7 @@ import os
 import re
 import time
 
-from common import QUICK, SERVICE, VERSION, Box, Conn, harness, hello_frame, note, pin, row, save_csv, start_ours, warm
+from common import QUICK, SERVICE, VERSION, Box, harness, hello_frame, note, pin, row, save_csv, start_ours, warm
 
 MIB16 = 16 * 1024 * 1024
 
@@ -44,15 +44,6 @@ def frames():
 def peak_kib(pid):
     with open("/proc/%d/status" % pid) as text:
         return int(re.search(r"VmHWM:\s+(\d+)", text.read()).group(1))
-
-
-def send_all(path, data):
-    with Conn(path) as conn:
-        try:
-            conn.send(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        conn.read_all()
 
 
 def hurry(pid):
@@ -109,7 +100,7 @@ class Neighbour:
 def slowest(broker, data=None):
     neighbour = Neighbour(broker.socket)
     if data:
-        send_all(broker.socket, data)
+        harness.exchange(broker.socket, data)
     else:
         time.sleep(0.03)
     return neighbour.end()

@@ -271,7 +271,12 @@ class Conn:
         return self.sock.fileno()
 
     def send(self, data):
-        self.sock.sendall(data)
+        """All of it, or what the peer takes: one that has closed shows when its answer is read. Who means to see that it
+        takes everything calls sock.sendall()."""
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         return self
 
     def finish(self):
@@ -328,10 +333,7 @@ class Conn:
 def exchange(path, data, finish=False, timeout=None):
     """Sends data, reads to the end; a peer that stops reading early does not matter."""
     with Conn(path, timeout) as conn:
-        try:
-            conn.send(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        conn.send(data)
         if finish:
             conn.finish()
         return conn.read_all()

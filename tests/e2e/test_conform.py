@@ -148,7 +148,7 @@ class ThirtyLines(harness.Case):
             conn.sock.setblocking(False)
             try:
                 conn.send((b"", b"\x01\x32", greedy, frame(b"x" * 100000, payload_protocol=LANE))[number % 4])
-            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            except BlockingIOError:
                 pass
             crowd.append(conn)
         status, rules = conform(self, path)

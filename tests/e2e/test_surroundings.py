@@ -212,9 +212,11 @@ class Limits(Fault):
         for number, which in enumerate((resource.RLIMIT_AS, resource.RLIMIT_DATA)):
             with self.attacked(rss_kib=1024) as broker:
                 restore = self.lowered(broker, which, 4096)
-                conns = [Conn(broker.socket).send(b"\x01" + (65000).to_bytes(4, "little") + b"\x22" * 60000)
+                conns = [Conn(broker.socket).send(b"\x01" + (65000).to_bytes(4, "little") + b"\x22" * 30000)
                          for _ in range(100)]
                 say_hello_or_nothing(broker.socket, "svc", "1.0.%d" % number)
+                for conn in conns:
+                    conn.send(b"\x22" * 30000)    # some are closed by now
                 exchange(broker.socket, harness.admin_frame(1, json=True))
                 exchange(broker.socket, b"\x01" + MIB16.to_bytes(4, "little") + b"\x22" * 100000, finish=True)
                 restore()
