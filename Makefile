@@ -246,7 +246,7 @@ $(BUILD)/tests/unit/$(1)/test-%: $(BUILD)/obj/tests/unit/$(1)/test-%.o $(patsubs
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 # those whose allocations can fail
-$(patsubst %,$(BUILD)/tests/unit/%,backend/test-shortage control/test-memory fsm/test-compiler lib/test-backend-memory lib/test-client-memory service/test-memory): \
+$(patsubst %,$(BUILD)/tests/unit/%,backend/test-shortage control/test-admin-waits control/test-memory fsm/test-compiler lib/test-backend-memory lib/test-client-memory service/test-memory): \
 	$(BUILD)/obj/tests/failing_alloc.o
 # the compiler of the machines, without its main()
 $(BUILD)/tests/unit/fsm/test-compiler $(BUILD)/tests/fuzz/fuzz-fsm: \

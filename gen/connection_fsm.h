@@ -26,7 +26,7 @@ enum connection_state { /* 0: not born */
 enum connection_event { /* 0: none */
     /* events */
     CONNECTION_EVENT_HANG_UP = 1, /* POLLHUP or an error on the socket */
-    CONNECTION_EVENT_ANSWERED, /* the reply of this waiter is ready: negotiated or refused */
+    CONNECTION_EVENT_ANSWERED, /* the reply of this waiter is ready: negotiated, refused, or a status */
     CONNECTION_EVENT_EVICTED, /* it makes room: the oldest unfinished connection of the greediest peer, or the biggest */
     CONNECTION_EVENT_CUT_OFF, /* the drain deadline is over, or the broker stops */
     /* timers */

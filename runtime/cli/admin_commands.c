@@ -37,7 +37,10 @@ int admin_print_body(const struct options *options, const char *body, uint32_t e
 
 static void local_facts(void *owner, struct admin_facts *ret_facts)
 {
+    char state_dir[PATH_MAX];
+
     *ret_facts = (struct admin_facts){.unix_msec = clock_unix_msec()};
+    admin_inodes_look(admin_state_dir(state_dir, sizeof(state_dir)), &ret_facts->inodes);
 }
 
 static int answer_locally(const struct options *options, const AdminRequest *request)

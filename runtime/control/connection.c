@@ -72,7 +72,7 @@ static void let_go(struct connection *connection)
 {
     struct control *control = connection->control;
 
-    hello_leave(&connection->exchange);
+    connection_leave_waiters(connection);
     if (connection->is_owed) {
         connection->is_owed = false;
         control->n_owed--;

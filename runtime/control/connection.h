@@ -17,6 +17,7 @@
 #include "fsm/fsm.h"
 #include "hello/hello.h"
 #include "loop/loop.h"
+#include "ops/admin_inodes.h"
 #include "wire/frame_scan.h"
 #include "wire/protocol.h"
 #include "wire/skim.h"
@@ -66,8 +67,11 @@ struct connection {
     bool is_reply_on_heap; /* reserved in the pool, but malloc()'s */
     size_t discarded;      /* bytes thrown away while lingering */
 
+    /* who it is while it waits: a Hello, or an admin request, which is read again from the body when it goes on */
     struct hello_exchange exchange;
-    bool is_shutdown; /* an admin shutdown: told once the ack is written */
+    struct inode_waiter inodes;
+    bool is_slow_admin; /* it had to wait */
+    bool is_shutdown;   /* an admin shutdown: told once the ack is written */
     msec_t drain_msec;
 };
 

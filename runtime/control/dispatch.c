@@ -51,10 +51,17 @@ static enum connection_event refuse_frame(struct connection *connection, enum fr
     return put_refusal(connection, &reply);
 }
 
+static void answer_now(struct connection *connection);
+
+/* A Hello is told that its backend is on its way; an administrator what is known by now. */
 static void refuse_in_progress(struct connection *connection)
 {
     struct reply reply;
 
+    if (connection->is_slow_admin) {
+        answer_now(connection);
+        return;
+    }
     hello_give_up(&connection->exchange, &reply);
     (void)frame_writer_put(connection, &reply);
 }
@@ -143,8 +150,17 @@ static enum connection_event answer_admin(struct connection *connection, const F
     return CONNECTION_EVENT_REPLIED;
 }
 
+static void inodes_known(struct inode_waiter *waiter)
+{
+    struct connection *connection = (struct connection *)(void *)((char *)waiter - offsetof(struct connection, inodes));
+
+    answer_now(connection);
+    connection_raise(connection, CONNECTION_EVENT_ANSWERED);
+}
+
 static enum connection_event route_admin(struct connection *connection, const Frame *frame)
 {
+    const struct admin *admin = connection->control->config.admin;
     ProtobufCMessage *message;
     char text[96];
     int r;
@@ -158,6 +174,12 @@ static enum connection_event route_admin(struct connection *connection, const Fr
     }
     if (r != 0) {
         return CONNECTION_EVENT_STARVED;
+    }
+    connection->inodes.known = inodes_known;
+    if (!connection->is_slow_admin && admin_prepare(admin, (const AdminRequest *)message, &connection->inodes) != 0) {
+        connection->is_slow_admin = true;
+        loop_io_touch(&connection->io);
+        return CONNECTION_EVENT_MUST_WAIT;
     }
     return answer_admin(connection, frame, (const AdminRequest *)message);
 }
@@ -226,6 +248,7 @@ static enum connection_event route_hello(struct connection *connection, const Fr
 void connection_leave_waiters(struct connection *connection)
 {
     hello_leave(&connection->exchange);
+    inode_probe_leave(&connection->inodes);
 }
 
 /* ------------------------------------------------------------------------------------------------- the split */
@@ -267,6 +290,13 @@ static enum connection_event route_frame(struct connection *connection)
         return route_admin(connection, frame);
     }
     return route_hello(connection, frame);
+}
+
+/* An admin request that has waited: once more from its body, which was kept. Without memory there is no reply. */
+static void answer_now(struct connection *connection)
+{
+    (void)route_frame(connection);
+    arena_reset(&connection->control->arena);
 }
 
 enum connection_event connection_route(struct connection *connection)

@@ -62,6 +62,7 @@ static void tell_facts(void *owner, struct admin_facts *ret_facts)
         .connections_open = control_connections_open(broker->control),
         .unix_msec = clock_unix_msec(),
         .uptime_nsec = nsec_sub(clock_monotonic(), broker->started_nsec),
+        .inodes = broker->inodes.known,
     };
 }
 
@@ -242,12 +243,14 @@ int broker_init_control(struct broker *broker)
         return r;
     }
     init_drain(broker);
+    inode_probe_init(&broker->inodes, &broker->loop);
     broker->admin = (struct admin){
         .broker_instance = broker->name.text,
         .broker_pid = sys_getpid(),
         .facts = tell_facts,
         .each_backend = tell_backends,
         .owner = broker,
+        .inodes = &broker->inodes,
     };
     return error_trace(control_new(&control, &broker->control));
 }
@@ -266,6 +269,7 @@ void broker_deinit(struct broker *broker)
 {
     drain_deinit(&broker->drain);
     broker->control = control_free(broker->control);
+    inode_probe_deinit(&broker->inodes);
     if (broker->has_hello) {
         hello_deinit(&broker->hello);
     }

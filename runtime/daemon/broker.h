@@ -44,6 +44,7 @@ struct broker {
     struct backends backends;
     struct hello hello;
     struct control *control;
+    struct inode_probe inodes;
     struct admin admin;
     struct drain drain;
     /* which of them stand */

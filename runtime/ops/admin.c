@@ -102,11 +102,24 @@ static bool is_too_long(const char *text)
     return text && strlen(text) > ADMIN_TEXT_MAX;
 }
 
+static bool is_malformed(const AdminRequest *request)
+{
+    return is_too_long(request->service_name) || is_too_long(request->output_path);
+}
+
+int admin_prepare(const struct admin *admin, const AdminRequest *request, struct inode_waiter *waiter)
+{
+    if (!admin->inodes || request->verb != ADMIN_VERB(STATUS) || !request->json || is_malformed(request)) {
+        return 0;
+    }
+    return inode_probe_ask(admin->inodes, waiter);
+}
+
 int admin_answer(const struct admin *admin, const AdminRequest *request, struct admin_reply *ret_reply)
 {
     struct admin_facts facts = {0};
 
-    if (is_too_long(request->service_name) || is_too_long(request->output_path)) {
+    if (is_malformed(request)) {
         return ADMIN_E_MALFORMED;
     }
     admin->facts(admin->owner, &facts);

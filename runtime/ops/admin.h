@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "ops/admin_inodes.h"
 #include "wire/message.h"
 
 struct backend_row;
@@ -25,6 +26,7 @@ struct admin_facts {
     uint64_t connections_open;
     uint64_t unix_msec; /* wall clock */
     nsec_t uptime_nsec;
+    struct admin_inodes inodes; /* looked at by STATUS alone */
 };
 
 /* Who is asked. Everything is borrowed and must outlive it. */
@@ -35,6 +37,7 @@ struct admin {
     /* Calls @each for every backend, in any order; NULL: there are none. */
     void (*each_backend)(void *owner, void (*each)(const struct backend_row *row, void *userdata), void *userdata);
     void *owner;
+    struct inode_probe *inodes; /* what asks for the inodes of @facts; NULL: they are there at once */
 };
 
 /* A reply. Freed by admin_reply_deinit(). */
@@ -52,6 +55,12 @@ enum {
 };
 
 #define ADMIN_TEXT_MAX 4096u
+
+/*
+ * To be called before admin_answer() by whoever cannot block. INODE_PROBE_E_WAIT: what the answer to @request needs is
+ * being asked for, @waiter is told when it is there (inode_probe_ask()). 0: nothing is to be waited for.
+ */
+int admin_prepare(const struct admin *admin, const AdminRequest *request, struct inode_waiter *waiter);
 
 /*
  * Answers @request. 0 and *@ret_reply, also for verbs that are not supported (exit code 2, spec 05 §2);

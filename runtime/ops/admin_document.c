@@ -9,16 +9,13 @@
 #include "ops/admin_document.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
-#include "base/env.h"
 #include "base/error.h"
 #include "base/slice.h"
-#include "base/sys.h"
+#include "ops/admin_inodes.h"
 #include "wire/text.h"
 
 enum { DIGITS_MIN = 15, DIGITS_MAX = 17, DEPTH_MAX = 16 };
@@ -105,47 +102,7 @@ json_t *admin_document_string(const char *text)
     return string;
 }
 
-const char *admin_state_dir(char *ret_path, size_t size)
-{
-    const char *base = env_get("XDG_STATE_HOME"), *home = env_get("HOME");
-    int n;
-
-    if (base && base[0] == '/') {
-        n = snprintf(ret_path, size, "%s/running-process", base);
-    } else if (home && home[0] == '/') {
-        n = snprintf(ret_path, size, "%s/.local/state/running-process", home);
-    } else {
-        n = snprintf(ret_path, size, "/tmp/running-process-state");
-    }
-    if (n < 0 || (size_t)n >= size) {
-        snprintf(ret_path, size, "/");
-    }
-    return ret_path;
-}
-
-/* statvfs of @path or of its nearest ancestor that exists. */
-static int nearest_statvfs(const char *path, struct statvfs *ret_st)
-{
-    char ancestor[PATH_MAX];
-    int r = sys_statvfs(path, ret_st);
-
-    snprintf(ancestor, sizeof(ancestor), "%s", path);
-    while (r == -ENOENT || r == -ENOTDIR) {
-        char *slash = strrchr(ancestor, '/');
-
-        if (!slash) {
-            return r;
-        }
-        if (slash == ancestor) {
-            return sys_statvfs("/", ret_st);
-        }
-        *slash = 0;
-        r = sys_statvfs(ancestor, ret_st);
-    }
-    return r;
-}
-
-json_t *admin_inode_row_from(const struct admin_inodes *inodes)
+json_t *admin_inode_row(const struct admin_inodes *inodes)
 {
     uint64_t used = inodes->total > inodes->free ? inodes->total - inodes->free : 0;
     char detail[160];
@@ -165,19 +122,4 @@ json_t *admin_inode_row_from(const struct admin_inodes *inodes)
                      "supported", 1,
                      "used_ratio", (double)used / (double)inodes->total);
     /* clang-format on */
-}
-
-json_t *admin_inode_row(const char *path)
-{
-    struct admin_inodes inodes = {0};
-    struct statvfs st;
-    int r = nearest_statvfs(path, &st);
-
-    if (r < 0) {
-        inodes.error = -r;
-    } else {
-        inodes.total = st.f_files;
-        inodes.free = st.f_favail;
-    }
-    return admin_inode_row_from(&inodes);
 }

@@ -8,7 +8,6 @@
 
 #include "ops/admin_status.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,7 +103,6 @@ static json_t *backend_rows(const struct admin *admin)
 
 int admin_status_print(const struct admin *admin, const struct admin_facts *facts, char **ret_text)
 {
-    char state_dir[PATH_MAX];
     json_t *document;
 
     /* clang-format off */
@@ -117,7 +115,7 @@ int admin_status_print(const struct admin *admin, const struct admin_facts *fact
                          "connections_open", (json_int_t)facts->connections_open,
                          "fd_pressure", "demoted", facts->is_demoted,
                          "generated_at_unix_ms", (json_int_t)facts->unix_msec,
-                         "inode_pressure", admin_inode_row(admin_state_dir(state_dir, sizeof(state_dir))),
+                         "inode_pressure", admin_inode_row(&facts->inodes),
                          "schema_version", 1,
                          "uptime_seconds", (double)facts->uptime_nsec / 1e9);
     /* clang-format on */

@@ -9,6 +9,7 @@ why it is shown nowhere yet. A test checks that all of them exist.
 import contextlib
 import ctypes
 import importlib
+import json
 import os
 import re
 import signal
@@ -78,6 +79,8 @@ CASES = {
     # not numbered anywhere
     "definitions on a dead mount": ["test_faults.FileSystems.test_definitions_on_a_dead_mount",
                                     "tests/unit/hello/test-lookup.c"],
+    "the state directory on a dead mount": ["test_faults.FileSystems.test_state_directory_on_a_dead_mount",
+                                            "tests/unit/ops/test-admin_inodes.c"],
     "everything at once": ["test_faults.Mix.test_everything_at_once"],
     "nobody reads the log, or it is full": ["test_surroundings.Surroundings.test_a_log_that_nobody_reads",
                                             "test_surroundings.Surroundings.test_a_log_that_is_full"],
@@ -471,6 +474,28 @@ class FileSystems(Fault):
         self.box.service("svc")    # the server is gone for good, and what lies below is seen
         wait_for(lambda: isinstance(say_hello(broker.socket, "svc", "1.0.0"), harness.pb.Negotiated), "an answer again")
         broker.stop()
+
+    def test_state_directory_on_a_dead_mount(self):
+        """Whoever wants the status waits for a moment and is told that nothing is known; nobody else waits."""
+        state = os.path.join(self.box.home, "state")
+        os.makedirs(state, exist_ok=True)
+        with self.attacked() as broker:
+            with self.dead_mount(state):
+                with Conn(broker.socket) as first, Conn(broker.socket) as second:
+                    for conn in (first, second):
+                        conn.send(harness.admin_frame(1, json=True))
+                    self.assertEqual(self.box.run("--socket", broker.socket, "readyz").stdout, "ready\n")
+                    for conn in (first, second):
+                        self.assertEqual(self.inode_row(harness.parse_admin_reply(conn.read_all())), self.UNKNOWN_INODES)
+                for _ in range(3):    # who asks while it hangs does not wait
+                    self.assertEqual(self.inode_row(harness.ask_admin(broker.socket, 1, json=True)), self.UNKNOWN_INODES)
+            wait_for(lambda: self.inode_row(harness.ask_admin(broker.socket, 1, json=True)) != self.UNKNOWN_INODES,
+                     "the inodes again")
+
+    UNKNOWN_INODES = {"detail": "Connection timed out (os error 110)", "supported": False}
+
+    def inode_row(self, reply):
+        return json.loads(reply.body)["inode_pressure"]
 
     def fill(self, directory):
         """No file fits any more; returns what to remove."""
