@@ -147,6 +147,12 @@ static void do_answer__timed_out(struct fsm *fsm)
 }
 static const struct fsm_call call_answer__timed_out = {.name = "answer(timed_out)", .act = do_answer__timed_out};
 
+static void do_answer__swept(struct fsm *fsm)
+{
+    launch_answer((struct launch *)fsm, LAUNCH_ANSWER_SWEPT);
+}
+static const struct fsm_call call_answer__swept = {.name = "answer(swept)", .act = do_answer__swept};
+
 static void do_answer__exited_early(struct fsm *fsm)
 {
     launch_answer((struct launch *)fsm, LAUNCH_ANSWER_EXITED_EARLY);
@@ -239,6 +245,7 @@ static const char *const event_names[] = {
     [LAUNCH_EVENT_CHILD_EXIT] = "child_exit",
     [LAUNCH_EVENT_CANCEL] = "cancel",
     [LAUNCH_EVENT_STIRRED] = "stirred",
+    [LAUNCH_EVENT_SWEPT] = "swept",
     [LAUNCH_EVENT_CEILING] = "ceiling",
     [LAUNCH_EVENT_RETRY_EXEC] = "retry_exec",
     [LAUNCH_EVENT_BACKOFF] = "backoff",
@@ -308,6 +315,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no child lives here"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__shutting_down, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no socket is there yet"})},
         [LAUNCH_EVENT_PERMITTED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_LOCKING, .calls = CALLS(&call_take_lock)})},
         [LAUNCH_EVENT_NO_PERMIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__no_permit, &call_report__refused)})},
     },
@@ -315,6 +323,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no child lives here"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__shutting_down, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no socket is there yet"})},
         [LAUNCH_EVENT_LOCKED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_RECHECKING, .calls = CALLS(&call_look_again)})},
         [LAUNCH_EVENT_LOCK_BUSY] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_refund_permit, &call_answer__in_progress, &call_finish__failed, &call_report__refused)})},
         [LAUNCH_EVENT_LOCK_FAILED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__failed, &call_finish__failed, &call_report__failed)})},
@@ -323,6 +332,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no child lives here"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__shutting_down, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no socket is there yet"})},
         [LAUNCH_EVENT_PRESENT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FOUND_UP, .calls = CALLS(&call_refund_permit, &call_release_lock, &call_finish__failed, &call_answer__ready, &call_report__found)})},
         [LAUNCH_EVENT_MISSING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_RESOLVING, .calls = CALLS(&call_resolve_binary)})},
     },
@@ -330,6 +340,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no child lives here"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__shutting_down, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no socket is there yet"})},
         [LAUNCH_EVENT_RESOLVED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FORKING, .calls = CALLS(&call_bind_listener, &call_fork_child)})},
         [LAUNCH_EVENT_UNRESOLVABLE] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__failed, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
     },
@@ -337,6 +348,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "the exec pipe says why; the pidfd is watched after it"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__shutting_down, &call_kill_child)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__swept, &call_kill_child)})},
         [LAUNCH_EVENT_CEILING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__timed_out, &call_kill_child)})},
         [LAUNCH_EVENT_EXECUTED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_VERIFYING, .calls = CALLS(&call_watch_exit, &call_verify_child)})},
         [LAUNCH_EVENT_TEXT_BUSY] = {2, ROWS(
@@ -348,12 +360,14 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "no child lives here"})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__shutting_down, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__swept, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_RETRY_EXEC] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FORKING, .calls = CALLS(&call_fork_child)})},
     },
     [LAUNCH_STATE_VERIFYING] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__exited_early, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__shutting_down, &call_kill_child)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "nothing is asked yet"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__swept, &call_kill_child)})},
         [LAUNCH_EVENT_CEILING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__timed_out, &call_kill_child)})},
         [LAUNCH_EVENT_VERIFIED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_PROBING, .calls = CALLS(&call_probe)})},
         [LAUNCH_EVENT_UNVERIFIED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__failed, &call_kill_child)})},
@@ -362,6 +376,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__exited_early, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__shutting_down, &call_kill_child)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "the question under way sees it for itself"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__swept, &call_kill_child)})},
         [LAUNCH_EVENT_CEILING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__timed_out, &call_kill_child)})},
         [LAUNCH_EVENT_ANSWERED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REGISTERING, .calls = CALLS(&call_register_backend)})},
         [LAUNCH_EVENT_NOT_READY] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_WAITING, .calls = CALLS(&call_count_attempt)})},
@@ -371,6 +386,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__exited_early, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__shutting_down, &call_kill_child)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_PROBING, .calls = CALLS(&call_probe)})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__swept, &call_kill_child)})},
         [LAUNCH_EVENT_CEILING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__timed_out, &call_kill_child)})},
         [LAUNCH_EVENT_BACKOFF] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_PROBING, .calls = CALLS(&call_probe)})},
     },
@@ -378,6 +394,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__exited_early, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__shutting_down, &call_kill_child)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "it has answered"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__swept, &call_kill_child)})},
         [LAUNCH_EVENT_CEILING] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__timed_out, &call_kill_child)})},
         [LAUNCH_EVENT_REGISTERED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_UP, .calls = CALLS(&call_release_lock, &call_finish__launched, &call_close_listener, &call_answer__ready, &call_report__up)})},
         [LAUNCH_EVENT_MISMATCHED] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .calls = CALLS(&call_answer__mismatch, &call_kill_child)})},
@@ -388,6 +405,7 @@ static const struct fsm_cell cells[LAUNCH_STATE_MAX][LAUNCH_EVENT_MAX] = {
         [LAUNCH_EVENT_CHILD_EXIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__failed, &call_reap_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
         [LAUNCH_EVENT_CANCEL] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_REAPING, .stays = true, .calls = CALLS(&call_answer__shutting_down)})},
         [LAUNCH_EVENT_STIRRED] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "already answered and ending"})},
+        [LAUNCH_EVENT_SWEPT] = {1, ROWS({.verdict = FSM_IGNORE, .reason = "already answered and ending"})},
         [LAUNCH_EVENT_REAP_LIMIT] = {1, ROWS({.verdict = FSM_GO, .next = LAUNCH_STATE_FAILED, .calls = CALLS(&call_answer__failed, &call_abandon_child, &call_unlink_socket, &call_release_path, &call_release_lock, &call_finish__failed, &call_report__failed)})},
     },
 };
@@ -401,7 +419,7 @@ const struct fsm_machine launch_machine = {
     .name = "launch",
     .n_states = LAUNCH_STATE_MAX,
     .n_events = LAUNCH_EVENT_MAX,
-    .n_raised = 4,
+    .n_raised = 5,
     .states = states,
     .events = event_names,
     .n_timers = 4,
@@ -453,6 +471,7 @@ const char *launch_answer_name(enum launch_answer_arg argument)
         [LAUNCH_ANSWER_FAILED] = "failed",
         [LAUNCH_ANSWER_READY] = "ready",
         [LAUNCH_ANSWER_TIMED_OUT] = "timed_out",
+        [LAUNCH_ANSWER_SWEPT] = "swept",
         [LAUNCH_ANSWER_EXITED_EARLY] = "exited_early",
         [LAUNCH_ANSWER_WRONG_IDENTITY] = "wrong_identity",
         [LAUNCH_ANSWER_MISMATCH] = "mismatch",

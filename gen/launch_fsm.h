@@ -35,6 +35,7 @@ enum launch_event { /* 0: none */
     LAUNCH_EVENT_CHILD_EXIT = 1, /* the pidfd became readable */
     LAUNCH_EVENT_CANCEL, /* the broker drains or the key is dropped */
     LAUNCH_EVENT_STIRRED, /* between two probes: the kept connection woke up, or the endpoint is another socket now */
+    LAUNCH_EVENT_SWEPT, /* somebody has cleaned up: neither the socket nor the spawn lock is found by its name any more */
     /* timers */
     LAUNCH_EVENT_CEILING, /* 60 s from the fork: no backend may take longer to become ready */
     LAUNCH_EVENT_RETRY_EXEC, /* 1, 4, 16, 64, 256 ms after the binary was found busy */
@@ -72,6 +73,7 @@ enum launch_answer_arg {
     LAUNCH_ANSWER_FAILED,
     LAUNCH_ANSWER_READY,
     LAUNCH_ANSWER_TIMED_OUT,
+    LAUNCH_ANSWER_SWEPT,
     LAUNCH_ANSWER_EXITED_EARLY,
     LAUNCH_ANSWER_WRONG_IDENTITY,
     LAUNCH_ANSWER_MISMATCH,

@@ -17,31 +17,32 @@
 #define launch_E_child_exit 1
 #define launch_E_cancel 2
 #define launch_E_stirred 3
-#define launch_E_ceiling 4
-#define launch_E_retry_exec 5
-#define launch_E_backoff 6
-#define launch_E_reap_limit 7
-#define launch_E_permitted 8
-#define launch_E_no_permit 9
-#define launch_E_locked 10
-#define launch_E_lock_busy 11
-#define launch_E_lock_failed 12
-#define launch_E_present 13
-#define launch_E_missing 14
-#define launch_E_resolved 15
-#define launch_E_unresolvable 16
-#define launch_E_executed 17
-#define launch_E_text_busy 18
-#define launch_E_exec_failed 19
-#define launch_E_verified 20
-#define launch_E_unverified 21
-#define launch_E_answered 22
-#define launch_E_not_ready 23
-#define launch_E_wrong_answer 24
-#define launch_E_registered 25
-#define launch_E_mismatched 26
-#define launch_E_gone 27
-#define launch_E_unkept 28
+#define launch_E_swept 4
+#define launch_E_ceiling 5
+#define launch_E_retry_exec 6
+#define launch_E_backoff 7
+#define launch_E_reap_limit 8
+#define launch_E_permitted 9
+#define launch_E_no_permit 10
+#define launch_E_locked 11
+#define launch_E_lock_busy 12
+#define launch_E_lock_failed 13
+#define launch_E_present 14
+#define launch_E_missing 15
+#define launch_E_resolved 16
+#define launch_E_unresolvable 17
+#define launch_E_executed 18
+#define launch_E_text_busy 19
+#define launch_E_exec_failed 20
+#define launch_E_verified 21
+#define launch_E_unverified 22
+#define launch_E_answered 23
+#define launch_E_not_ready 24
+#define launch_E_wrong_answer 25
+#define launch_E_registered 26
+#define launch_E_mismatched 27
+#define launch_E_gone 28
+#define launch_E_unkept 29
 #define launch_W_take_permit 1
 #define launch_W_take_lock 2
 #define launch_W_look_again 3
@@ -56,9 +57,10 @@
 #define launch_answer_failed 3
 #define launch_answer_ready 4
 #define launch_answer_timed_out 5
-#define launch_answer_exited_early 6
-#define launch_answer_wrong_identity 7
-#define launch_answer_mismatch 8
+#define launch_answer_swept 6
+#define launch_answer_exited_early 7
+#define launch_answer_wrong_identity 8
+#define launch_answer_mismatch 9
 #define launch_report_refused 0
 #define launch_report_failed 1
 #define launch_report_found 2
@@ -181,6 +183,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_shutting_down); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> skip
         :: launch_e == launch_E_permitted -> launch_wk[i] = 0; launch_st[i] = launch_S_locking; launch_wk[i] = 0; launch_take_lock(i)
         :: launch_e == launch_E_no_permit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_no_permit); launch_report(i, launch_report_refused); launch_drop(i)
         :: else -> assert(false) /* cannot happen */
@@ -190,6 +193,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_shutting_down); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> skip
         :: launch_e == launch_E_locked -> launch_wk[i] = 0; launch_st[i] = launch_S_rechecking; launch_wk[i] = 0; launch_look_again(i)
         :: launch_e == launch_E_lock_busy -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_refund_permit(i); launch_answer(i, launch_answer_in_progress); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_refused); launch_drop(i)
         :: launch_e == launch_E_lock_failed -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_failed); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
@@ -200,6 +204,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_shutting_down); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> skip
         :: launch_e == launch_E_present -> launch_wk[i] = 0; launch_st[i] = launch_S_found_up; launch_refund_permit(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_answer(i, launch_answer_ready); launch_report(i, launch_report_found); launch_drop(i)
         :: launch_e == launch_E_missing -> launch_wk[i] = 0; launch_st[i] = launch_S_resolving; launch_wk[i] = 0; launch_resolve_binary(i)
         :: else -> assert(false) /* cannot happen */
@@ -209,6 +214,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_shutting_down); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> skip
         :: launch_e == launch_E_resolved -> launch_wk[i] = 0; launch_st[i] = launch_S_forking; launch_bind_listener(i); launch_wk[i] = 0; launch_fork_child(i)
         :: launch_e == launch_E_unresolvable -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_failed); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: else -> assert(false) /* cannot happen */
@@ -218,6 +224,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_shutting_down); launch_kill_child(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_swept); launch_kill_child(i)
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_executed -> launch_wk[i] = 0; launch_st[i] = launch_S_verifying; launch_watch_exit(i); launch_wk[i] = 0; launch_verify_child(i)
         :: launch_e == launch_E_text_busy ->
@@ -233,6 +240,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> skip
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_shutting_down); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_swept); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_retry_exec -> launch_wk[i] = 0; launch_st[i] = launch_S_forking; launch_wk[i] = 0; launch_fork_child(i)
         :: else -> assert(false) /* cannot happen */
         fi
@@ -241,6 +249,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_exited_early); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_shutting_down); launch_kill_child(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_swept); launch_kill_child(i)
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_verified -> launch_wk[i] = 0; launch_st[i] = launch_S_probing; launch_wk[i] = 0; launch_probe(i)
         :: launch_e == launch_E_unverified -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_failed); launch_kill_child(i)
@@ -251,6 +260,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_exited_early); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_shutting_down); launch_kill_child(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_swept); launch_kill_child(i)
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_answered -> launch_wk[i] = 0; launch_st[i] = launch_S_registering; launch_wk[i] = 0; launch_register_backend(i)
         :: launch_e == launch_E_not_ready -> launch_wk[i] = 0; launch_st[i] = launch_S_waiting; launch_count_attempt(i)
@@ -262,6 +272,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_exited_early); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_shutting_down); launch_kill_child(i)
         :: launch_e == launch_E_stirred -> launch_wk[i] = 0; launch_st[i] = launch_S_probing; launch_wk[i] = 0; launch_probe(i)
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_swept); launch_kill_child(i)
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_backoff -> launch_wk[i] = 0; launch_st[i] = launch_S_probing; launch_wk[i] = 0; launch_probe(i)
         :: else -> assert(false) /* cannot happen */
@@ -271,6 +282,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_exited_early); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_cancel -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_shutting_down); launch_kill_child(i)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_swept); launch_kill_child(i)
         :: launch_e == launch_E_ceiling -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_timed_out); launch_kill_child(i)
         :: launch_e == launch_E_registered -> launch_wk[i] = 0; launch_st[i] = launch_S_up; launch_release_lock(i); launch_finish(i, launch_finish_launched); launch_close_listener(i); launch_answer(i, launch_answer_ready); launch_report(i, launch_report_up); launch_drop(i)
         :: launch_e == launch_E_mismatched -> launch_wk[i] = 0; launch_st[i] = launch_S_reaping; launch_answer(i, launch_answer_mismatch); launch_kill_child(i)
@@ -283,6 +295,7 @@ inline launch_step(i) {
         :: launch_e == launch_E_child_exit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_failed); launch_reap_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: launch_e == launch_E_cancel -> skip; launch_answer(i, launch_answer_shutting_down)
         :: launch_e == launch_E_stirred -> skip
+        :: launch_e == launch_E_swept -> skip
         :: launch_e == launch_E_reap_limit -> launch_wk[i] = 0; launch_st[i] = launch_S_failed; launch_answer(i, launch_answer_failed); launch_abandon_child(i); launch_unlink_socket(i); launch_release_path(i); launch_release_lock(i); launch_finish(i, launch_finish_failed); launch_report(i, launch_report_failed); launch_drop(i)
         :: else -> assert(false) /* cannot happen */
         fi

@@ -25,31 +25,32 @@ _Static_assert(LAUNCH_STATE_FAILED == 14, "number of a state");
 _Static_assert(LAUNCH_EVENT_CHILD_EXIT == 1, "number of an event");
 _Static_assert(LAUNCH_EVENT_CANCEL == 2, "number of an event");
 _Static_assert(LAUNCH_EVENT_STIRRED == 3, "number of an event");
-_Static_assert(LAUNCH_EVENT_CEILING == 4, "number of an event");
-_Static_assert(LAUNCH_EVENT_RETRY_EXEC == 5, "number of an event");
-_Static_assert(LAUNCH_EVENT_BACKOFF == 6, "number of an event");
-_Static_assert(LAUNCH_EVENT_REAP_LIMIT == 7, "number of an event");
-_Static_assert(LAUNCH_EVENT_PERMITTED == 8, "number of an event");
-_Static_assert(LAUNCH_EVENT_NO_PERMIT == 9, "number of an event");
-_Static_assert(LAUNCH_EVENT_LOCKED == 10, "number of an event");
-_Static_assert(LAUNCH_EVENT_LOCK_BUSY == 11, "number of an event");
-_Static_assert(LAUNCH_EVENT_LOCK_FAILED == 12, "number of an event");
-_Static_assert(LAUNCH_EVENT_PRESENT == 13, "number of an event");
-_Static_assert(LAUNCH_EVENT_MISSING == 14, "number of an event");
-_Static_assert(LAUNCH_EVENT_RESOLVED == 15, "number of an event");
-_Static_assert(LAUNCH_EVENT_UNRESOLVABLE == 16, "number of an event");
-_Static_assert(LAUNCH_EVENT_EXECUTED == 17, "number of an event");
-_Static_assert(LAUNCH_EVENT_TEXT_BUSY == 18, "number of an event");
-_Static_assert(LAUNCH_EVENT_EXEC_FAILED == 19, "number of an event");
-_Static_assert(LAUNCH_EVENT_VERIFIED == 20, "number of an event");
-_Static_assert(LAUNCH_EVENT_UNVERIFIED == 21, "number of an event");
-_Static_assert(LAUNCH_EVENT_ANSWERED == 22, "number of an event");
-_Static_assert(LAUNCH_EVENT_NOT_READY == 23, "number of an event");
-_Static_assert(LAUNCH_EVENT_WRONG_ANSWER == 24, "number of an event");
-_Static_assert(LAUNCH_EVENT_REGISTERED == 25, "number of an event");
-_Static_assert(LAUNCH_EVENT_MISMATCHED == 26, "number of an event");
-_Static_assert(LAUNCH_EVENT_GONE == 27, "number of an event");
-_Static_assert(LAUNCH_EVENT_UNKEPT == 28, "number of an event");
+_Static_assert(LAUNCH_EVENT_SWEPT == 4, "number of an event");
+_Static_assert(LAUNCH_EVENT_CEILING == 5, "number of an event");
+_Static_assert(LAUNCH_EVENT_RETRY_EXEC == 6, "number of an event");
+_Static_assert(LAUNCH_EVENT_BACKOFF == 7, "number of an event");
+_Static_assert(LAUNCH_EVENT_REAP_LIMIT == 8, "number of an event");
+_Static_assert(LAUNCH_EVENT_PERMITTED == 9, "number of an event");
+_Static_assert(LAUNCH_EVENT_NO_PERMIT == 10, "number of an event");
+_Static_assert(LAUNCH_EVENT_LOCKED == 11, "number of an event");
+_Static_assert(LAUNCH_EVENT_LOCK_BUSY == 12, "number of an event");
+_Static_assert(LAUNCH_EVENT_LOCK_FAILED == 13, "number of an event");
+_Static_assert(LAUNCH_EVENT_PRESENT == 14, "number of an event");
+_Static_assert(LAUNCH_EVENT_MISSING == 15, "number of an event");
+_Static_assert(LAUNCH_EVENT_RESOLVED == 16, "number of an event");
+_Static_assert(LAUNCH_EVENT_UNRESOLVABLE == 17, "number of an event");
+_Static_assert(LAUNCH_EVENT_EXECUTED == 18, "number of an event");
+_Static_assert(LAUNCH_EVENT_TEXT_BUSY == 19, "number of an event");
+_Static_assert(LAUNCH_EVENT_EXEC_FAILED == 20, "number of an event");
+_Static_assert(LAUNCH_EVENT_VERIFIED == 21, "number of an event");
+_Static_assert(LAUNCH_EVENT_UNVERIFIED == 22, "number of an event");
+_Static_assert(LAUNCH_EVENT_ANSWERED == 23, "number of an event");
+_Static_assert(LAUNCH_EVENT_NOT_READY == 24, "number of an event");
+_Static_assert(LAUNCH_EVENT_WRONG_ANSWER == 25, "number of an event");
+_Static_assert(LAUNCH_EVENT_REGISTERED == 26, "number of an event");
+_Static_assert(LAUNCH_EVENT_MISMATCHED == 27, "number of an event");
+_Static_assert(LAUNCH_EVENT_GONE == 28, "number of an event");
+_Static_assert(LAUNCH_EVENT_UNKEPT == 29, "number of an event");
 
 enum launch_event launch_take_permit(struct launch *machine)
 {
@@ -101,9 +102,9 @@ enum launch_event launch_register_backend(struct launch *machine)
 
 void launch_answer(struct launch *machine, enum launch_answer_arg argument)
 {
-    static const char *const names[] = {"no_permit", "shutting_down", "in_progress", "failed", "ready", "timed_out", "exited_early", "wrong_identity", "mismatch"};
+    static const char *const names[] = {"no_permit", "shutting_down", "in_progress", "failed", "ready", "timed_out", "swept", "exited_early", "wrong_identity", "mismatch"};
 
-    cells_did("answer", (unsigned int)argument < 9 ? names[argument] : "?");
+    cells_did("answer", (unsigned int)argument < 10 ? names[argument] : "?");
 }
 
 void launch_report(struct launch *machine, enum launch_report_arg argument)
@@ -213,6 +214,7 @@ static const struct cells_case cases[] = {
     {"asking", "child_exit", "take_permit", "", "", "asking", "take_permit", "", 0, 0},
     {"asking", "cancel", "take_permit", "", "answer(shutting_down) finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"asking", "stirred", "take_permit", "", "", "asking", "take_permit", "", 0, 0},
+    {"asking", "swept", "take_permit", "", "", "asking", "take_permit", "", 0, 0},
     {"asking", "ceiling", "take_permit", "", "", "asking", "take_permit", "", 0, 1},
     {"asking", "retry_exec", "take_permit", "", "", "asking", "take_permit", "", 0, 1},
     {"asking", "backoff", "take_permit", "", "", "asking", "take_permit", "", 0, 1},
@@ -241,6 +243,7 @@ static const struct cells_case cases[] = {
     {"locking", "child_exit", "take_lock", "", "", "locking", "take_lock", "", 0, 0},
     {"locking", "cancel", "take_lock", "", "answer(shutting_down) release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"locking", "stirred", "take_lock", "", "", "locking", "take_lock", "", 0, 0},
+    {"locking", "swept", "take_lock", "", "", "locking", "take_lock", "", 0, 0},
     {"locking", "ceiling", "take_lock", "", "", "locking", "take_lock", "", 0, 1},
     {"locking", "retry_exec", "take_lock", "", "", "locking", "take_lock", "", 0, 1},
     {"locking", "backoff", "take_lock", "", "", "locking", "take_lock", "", 0, 1},
@@ -269,6 +272,7 @@ static const struct cells_case cases[] = {
     {"rechecking", "child_exit", "look_again", "", "", "rechecking", "look_again", "", 0, 0},
     {"rechecking", "cancel", "look_again", "", "answer(shutting_down) release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"rechecking", "stirred", "look_again", "", "", "rechecking", "look_again", "", 0, 0},
+    {"rechecking", "swept", "look_again", "", "", "rechecking", "look_again", "", 0, 0},
     {"rechecking", "ceiling", "look_again", "", "", "rechecking", "look_again", "", 0, 1},
     {"rechecking", "retry_exec", "look_again", "", "", "rechecking", "look_again", "", 0, 1},
     {"rechecking", "backoff", "look_again", "", "", "rechecking", "look_again", "", 0, 1},
@@ -297,6 +301,7 @@ static const struct cells_case cases[] = {
     {"resolving", "child_exit", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 0},
     {"resolving", "cancel", "resolve_binary", "", "answer(shutting_down) unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"resolving", "stirred", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 0},
+    {"resolving", "swept", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 0},
     {"resolving", "ceiling", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 1},
     {"resolving", "retry_exec", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 1},
     {"resolving", "backoff", "resolve_binary", "", "", "resolving", "resolve_binary", "", 0, 1},
@@ -325,6 +330,7 @@ static const struct cells_case cases[] = {
     {"forking", "child_exit", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 0},
     {"forking", "cancel", "fork_child", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"forking", "stirred", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 0},
+    {"forking", "swept", "fork_child", "", "answer(swept) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"forking", "ceiling", "fork_child", "", "answer(timed_out) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"forking", "retry_exec", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 1},
     {"forking", "backoff", "fork_child", "", "", "forking", "fork_child", "ceiling=500000", 0, 1},
@@ -354,6 +360,7 @@ static const struct cells_case cases[] = {
     {"exec_waiting", "child_exit", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 0},
     {"exec_waiting", "cancel", "", "", "answer(shutting_down) unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"exec_waiting", "stirred", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 0},
+    {"exec_waiting", "swept", "", "", "answer(swept) unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"exec_waiting", "ceiling", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
     {"exec_waiting", "retry_exec", "", "", "fork_child", "forking", "fork_child", "ceiling=600000", 0, 0},
     {"exec_waiting", "backoff", "", "", "", "exec_waiting", "", "retry_exec=500001", 0, 1},
@@ -382,6 +389,7 @@ static const struct cells_case cases[] = {
     {"verifying", "child_exit", "verify_child", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"verifying", "cancel", "verify_child", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"verifying", "stirred", "verify_child", "", "", "verifying", "verify_child", "ceiling=500000", 0, 0},
+    {"verifying", "swept", "verify_child", "", "answer(swept) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"verifying", "ceiling", "verify_child", "", "answer(timed_out) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"verifying", "retry_exec", "verify_child", "", "", "verifying", "verify_child", "ceiling=500000", 0, 1},
     {"verifying", "backoff", "verify_child", "", "", "verifying", "verify_child", "ceiling=500000", 0, 1},
@@ -410,6 +418,7 @@ static const struct cells_case cases[] = {
     {"probing", "child_exit", "probe", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"probing", "cancel", "probe", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"probing", "stirred", "probe", "", "", "probing", "probe", "ceiling=500000", 0, 0},
+    {"probing", "swept", "probe", "", "answer(swept) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"probing", "ceiling", "probe", "", "answer(timed_out) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"probing", "retry_exec", "probe", "", "", "probing", "probe", "ceiling=500000", 0, 1},
     {"probing", "backoff", "probe", "", "", "probing", "probe", "ceiling=500000", 0, 1},
@@ -438,6 +447,7 @@ static const struct cells_case cases[] = {
     {"waiting", "child_exit", "", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"waiting", "cancel", "", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"waiting", "stirred", "", "", "probe", "probing", "probe", "ceiling=600000", 0, 0},
+    {"waiting", "swept", "", "", "answer(swept) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"waiting", "ceiling", "", "", "answer(timed_out) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"waiting", "retry_exec", "", "", "", "waiting", "", "ceiling=500000 backoff=500002", 0, 1},
     {"waiting", "backoff", "", "", "probe", "probing", "probe", "ceiling=600000", 0, 0},
@@ -466,6 +476,7 @@ static const struct cells_case cases[] = {
     {"registering", "child_exit", "register_backend", "", "answer(exited_early) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"registering", "cancel", "register_backend", "", "answer(shutting_down) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"registering", "stirred", "register_backend", "", "", "registering", "register_backend", "ceiling=500000", 0, 0},
+    {"registering", "swept", "register_backend", "", "answer(swept) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"registering", "ceiling", "register_backend", "", "answer(timed_out) kill_child", "reaping", "", "reap_limit=6000", 0, 0},
     {"registering", "retry_exec", "register_backend", "", "", "registering", "register_backend", "ceiling=500000", 0, 1},
     {"registering", "backoff", "register_backend", "", "", "registering", "register_backend", "ceiling=500000", 0, 1},
@@ -494,6 +505,7 @@ static const struct cells_case cases[] = {
     {"reaping", "child_exit", "", "", "answer(failed) reap_child unlink_socket release_path release_lock finish(failed) report(failed)", "failed", "", "", 1, 0},
     {"reaping", "cancel", "", "", "answer(shutting_down)", "reaping", "", "reap_limit=500003", 0, 0},
     {"reaping", "stirred", "", "", "", "reaping", "", "reap_limit=500003", 0, 0},
+    {"reaping", "swept", "", "", "", "reaping", "", "reap_limit=500003", 0, 0},
     {"reaping", "ceiling", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
     {"reaping", "retry_exec", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},
     {"reaping", "backoff", "", "", "", "reaping", "", "reap_limit=500003", 0, 1},

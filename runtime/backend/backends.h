@@ -149,7 +149,8 @@ void backends_refuse_in_progress(struct backend_answer *ret_answer);
 
 /*
  * Looks whether the endpoint of every backend still is there, after somebody has cleaned up below the broker. A backend
- * that has lost its own is left alone but given to no client any more: the next one that asks gets a new backend.
+ * that has lost its own is left alone but given to no client any more: the next one that asks gets a new backend. A
+ * launch under way that has lost its own to a cleaner (launch_recheck()) fails.
  */
 void backends_recheck_endpoints(struct backends *backends);
 

@@ -2,10 +2,12 @@
 
 /*
  * After somebody has cleaned up below the broker: a live backend whose socket is gone is of no use to clients, though
- * it may still serve those that it has. So it is only left out of the look-ups, and said so once. Nothing is stopped.
+ * it may still serve those that it has. So it is only left out of the look-ups, and said so once. It is not stopped; a
+ * launch under way is, since it could only hold its key until the ceiling.
  */
 
 #include "backend/backends.h"
+#include "backend/launch.h"
 #include "base/log.h"
 
 static void on_lost(struct backend *backend, void *userdata)
@@ -24,5 +26,11 @@ static void on_lost(struct backend *backend, void *userdata)
 
 void backends_recheck_endpoints(struct backends *backends)
 {
+    struct launch *launch;
+
     registry_recheck(&backends->registry, on_lost, NULL);
+    LIST_FOREACH(launch, &backends->launches, entry)
+    {
+        launch_recheck(launch);
+    }
 }

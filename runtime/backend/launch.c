@@ -296,6 +296,11 @@ void launch_answer(struct launch *launch, enum launch_answer_arg what)
         launch_describe_exit(launch);
         backend_answer_failed(&answer, launch->failure);
         break;
+    case LAUNCH_ANSWER_SWEPT:
+        launch_set_failure(launch, "the socket %s was removed by somebody while the backend started",
+                           launch_path(launch));
+        backend_answer_failed(&answer, launch->failure);
+        break;
     case LAUNCH_ANSWER_WRONG_IDENTITY:
         launch_set_failure(launch, "backend identity probe failed: %s", launch->prober.why);
         backend_answer_failed(&answer, launch->failure);

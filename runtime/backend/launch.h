@@ -81,6 +81,12 @@ void launch_discard(struct launch *launch);
 /* Where its endpoint is; "" while it has none. */
 const char *launch_path(const struct launch *launch);
 
+/*
+ * Somebody may have cleaned up: a launch whose socket is gone, and its spawn lock with it, fails. The lock is the
+ * witness, because a backend itself may remove the socket and bind its own (decision 12a).
+ */
+void launch_recheck(struct launch *launch);
+
 /* ------------------------------------------------------------------------ between the files of the launch only */
 
 /* What a failed answer will say. */

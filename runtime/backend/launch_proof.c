@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/spawn_lock.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 
@@ -114,6 +115,21 @@ enum launch_event launch_probe(struct launch *launch)
         return LAUNCH_EVENT_WRONG_ANSWER;
     default:
         return 0;
+    }
+}
+
+void launch_recheck(struct launch *launch)
+{
+    bool had_socket = launch->bound.ino != 0 || (launch->prober.loop && launch->prober.seen.ino != 0);
+    char name[SPAWN_LOCK_NAME_SIZE];
+    struct socket_identity current;
+
+    if (!had_socket || !launch->endpoint.is_held || socket_identity_get(launch->endpoint.path, &current) != -ENOENT) {
+        return;
+    }
+    spawn_lock_name(&launch->key, name);
+    if (spawn_lock_is_lost(launch->backends->config.runtime_dir, name, launch->lock_fd)) {
+        launch_raise(launch, LAUNCH_EVENT_SWEPT);
     }
 }
 

@@ -105,6 +105,20 @@ int spawn_lock_acquire(int dir_fd, const char *name, int *ret_fd)
     return r;
 }
 
+bool spawn_lock_is_lost(const char *runtime_dir, const char *name, int fd)
+{
+    struct stat held, current;
+    char path[PATH_MAX];
+    int r;
+
+    if (fd < 0 || snprintf(path, sizeof(path), "%s/locks/%s", runtime_dir, name) >= (int)sizeof(path) ||
+        sys_fstat(fd, &held) < 0) {
+        return false;
+    }
+    r = sys_fstatat(AT_FDCWD, path, &current, AT_SYMLINK_NOFOLLOW);
+    return r < 0 ? r == -ENOENT : held.st_dev != current.st_dev || held.st_ino != current.st_ino;
+}
+
 void spawn_lock_release(int *fd)
 {
     if (*fd < 0) {

@@ -33,5 +33,8 @@ void spawn_lock_name(const struct backend_key *key, char ret_name[SPAWN_LOCK_NAM
 /* Takes the lock @name in @dir_fd. 0 and *@ret_fd (owned by the caller), SPAWN_LOCK_E_*, or a negative errno. */
 int spawn_lock_acquire(int dir_fd, const char *name, int *ret_fd);
 
+/* True: whoever takes the lock @name below @runtime_dir now takes another file than @fd, or there is none. */
+bool spawn_lock_is_lost(const char *runtime_dir, const char *name, int fd);
+
 /* Gives the lock back and closes *@fd, which becomes -1. Harmless at -1. The file stays. */
 void spawn_lock_release(int *fd);

@@ -71,8 +71,13 @@ void admin_inodes_look(const char *path, struct admin_inodes *ret_inodes)
     struct statvfs st;
     int r = nearest_statvfs(path, &st);
 
-    *ret_inodes =
-        r < 0 ? (struct admin_inodes){.error = -r} : (struct admin_inodes){.total = st.f_files, .free = st.f_favail};
+    *ret_inodes = (struct admin_inodes){0};
+    if (r < 0) {
+        ret_inodes->error = -r;
+    } else {
+        ret_inodes->total = st.f_files;
+        ret_inodes->free = st.f_favail;
+    }
 }
 
 /* --------------------------------------------------------------------------------------------------------- the job */

@@ -120,6 +120,7 @@ end_world:
     :: atomic { child == LIVES && !registered -> child = DEAD }
     :: atomic { quiet && child == DEAD && watched -> watched = false; tell(child_exit) }
     :: atomic { quiet && child != NO_CHILD -> tell(stirred) }
+    :: atomic { quiet && path -> socket = false; tell(swept) }
     :: atomic { quiet && cancels > 0 -> cancels--; tell(cancel) }
     od
 }

@@ -75,6 +75,35 @@ class Cleaned(harness.Case):
                          say_hello(self.path, "later", "1.0.0").backend_pipe)
         broker.stop()
 
+    def test_a_launch_under_way(self):
+        """It could only hold its key until the ceiling: whoever waits is told at once, and the next one launches anew."""
+        gate = os.path.join(self.box.dir, "gate")
+        program = self.box.service("svc", {"wait_file": gate})
+        broker = self.serve()
+        for remove in (self.clean, self.clean_inside):
+            with harness.Conn(self.path) as waiting:
+                waiting.send(harness.hello_frame("svc", "1.0.0"))
+                pid, = wait_for(lambda: self.box.backend_pids(program), "the child")
+                wait_for(lambda: broker.log_lines("launch-started"), "its socket")
+                self.comes_back(broker, remove)
+                refused = harness.parse_hello_reply(waiting.read_all())
+            self.assertRefused(refused, harness.SPAWN_FAILED, prefix="backend spawn failed: the socket ")
+            self.assertIn("was removed by somebody while the backend started", refused.reason)
+            wait_for(lambda: not harness.pid_alive(pid), "the child's end")
+        wait_for(lambda: len([record for record in broker.log_lines("launch-failed") if "was removed by somebody" in
+                              record["msg"]]) == 2, "a line for each")
+        open(gate, "w").close()
+        self.assertNegotiated(say_hello(self.path, "svc", "1.0.0"))
+        broker.stop()
+
+    def clean_inside(self):
+        for name in os.listdir(self.box.broker_dir):
+            path = os.path.join(self.box.broker_dir, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif os.path.lexists(path):
+                os.unlink(path)
+
     def test_the_socket_of_one_backend(self):
         """The next client gets a new backend; those whose sockets are in place stay what they are."""
         for service in ("one", "two"):

@@ -338,6 +338,77 @@ static void test_discarded_in_mid_launch(void)
     scene_end(&scene, definition);
 }
 
+/* ---------------------------------------------------------------------------------------- somebody cleans up */
+
+static char *launch_socket(struct scene *scene)
+{
+    static char path[108];
+
+    snprintf(path, sizeof(path), "%s", launch_path(LIST_FIRST(&scene->backends.launches)));
+    check(access(path, F_OK) == 0);
+    return path;
+}
+
+/* Socket and lock are gone: the launch ends at once, the next one that asks begins a new one. */
+static void test_swept(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char locks[300], reason[400];
+
+    definition = scene_begin(&scene, "mode=never\n");
+    snprintf(locks, sizeof(locks), "%s/locks", scene.runtime_dir);
+    for (int i = 0; i < 2; i++) {
+        scene_ask(&scene, definition, "1.0.0", &asked);
+        scene_run_until(&scene, scene_is_asked_twice, NULL);
+        snprintf(reason, sizeof(reason),
+                 "backend spawn failed: the socket %s was removed by somebody while the backend started",
+                 launch_socket(&scene));
+        check_int(unlink(launch_socket(&scene)), 0);
+        check_int(scene_remove_locks(locks), 0);
+        backends_recheck_endpoints(&scene.backends);
+        backends_recheck_endpoints(&scene.backends); /* told twice is told once */
+        scene_run_until_answered(&scene, &asked);
+        scene_check_refused(&asked, ERROR_CODE(BACKEND_SPAWN_FAILED), 1000, reason);
+        scene_run_until_quiet(&scene);
+        check_int(scene_count_sockets(&scene), 0);
+    }
+    scene_end(&scene, definition);
+}
+
+/* Without its lock being gone it may be the backend's own doing (decision 12a), and without the socket nothing is lost.
+ */
+static void test_not_swept(void)
+{
+    struct scene scene;
+    struct asked asked;
+    struct definition *definition;
+    char conf[512], gate[256], locks[300];
+
+    scene_init(&scene);
+    scene_start(&scene);
+    snprintf(locks, sizeof(locks), "%s/locks", scene.runtime_dir);
+    scene_touch(&scene, "gate", gate);
+    snprintf(conf, sizeof(conf), "mode=selfbind\nwait_file=%s\n", gate);
+    definition = scene_install(&scene, "svc", conf);
+    for (int i = 0; i < 2; i++) {
+        check_int(unlink(gate), 0);
+        scene_ask(&scene, definition, i == 0 ? "1.0.0" : "2.0.0", &asked);
+        scene_run_until(&scene, scene_is_asked_twice, NULL);
+        check_int(i == 0 ? unlink(launch_socket(&scene)) : scene_remove_locks(locks), 0);
+        backends_recheck_endpoints(&scene.backends);
+        for (int turn = 0; turn < 20; turn++) {
+            check_int(loop_turn(&scene.loop, false), 0);
+        }
+        check_int(asked.n_answers, 0);
+        scene_touch(&scene, "gate", gate);
+        scene_run_until_answered(&scene, &asked);
+        check(asked.answer.ready);
+    }
+    scene_end(&scene, definition);
+}
+
 /* -------------------------------------------------------------------------------------------------- what is left */
 
 /* A backend that binds for itself and is not what it should be, or dies at once, leaves no socket: scene_deinit(). */
@@ -409,5 +480,7 @@ CHECK_PROGRAM("backend/launch-failures", {"a handle that does not match the requ
               {"cancel in every state", test_cancel_in_every_state},
               {"who joins while the child is reaped is answered", test_joining_while_the_child_is_reaped},
               {"deinit in mid-launch leaves nothing", test_discarded_in_mid_launch},
+              {"a launch whose socket was removed ends at once", test_swept},
+              {"a launch goes on without its socket or its lock alone", test_not_swept},
               {"self-binders that fail leave no socket", test_failed_self_binders_leave_no_socket},
               {"a killed process that does not die is reaped later", test_orphans_are_reaped})

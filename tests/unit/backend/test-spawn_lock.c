@@ -62,6 +62,24 @@ static void test_exclusion(void)
     close(dir);
 }
 
+static void test_lost(void)
+{
+    const char *root = check_tmpdir();
+    int dir = open_dir(root), fd = -1, other = -1;
+
+    check(!spawn_lock_is_lost(root, NAME, -1));
+    check_int(spawn_lock_acquire(dir, NAME, &fd), 0);
+    check(!spawn_lock_is_lost(root, NAME, fd));
+    check_int(unlinkat(dir, NAME, 0), 0);
+    check(spawn_lock_is_lost(root, NAME, fd));
+    check_int(spawn_lock_acquire(dir, NAME, &other), 0);
+    check(spawn_lock_is_lost(root, NAME, fd));
+    check(!spawn_lock_is_lost(root, NAME, other));
+    spawn_lock_release(&fd);
+    spawn_lock_release(&other);
+    close(dir);
+}
+
 static void test_directory(void)
 {
     const char *root = check_tmpdir();
@@ -129,6 +147,7 @@ static void test_gone_with_its_holder(void)
 }
 
 CHECK_PROGRAM("backend/spawn_lock", {"the name carries eight digits of the build", test_name},
-              {"one holder, the file stays", test_exclusion}, {"the directory is private", test_directory},
-              {"a replaced file is another lock", test_replaced_file}, {"no links, no directories", test_not_a_file},
-              {"it goes with its holder", test_gone_with_its_holder})
+              {"one holder, the file stays", test_exclusion},
+              {"a lock whose file was removed or replaced is lost", test_lost},
+              {"the directory is private", test_directory}, {"a replaced file is another lock", test_replaced_file},
+              {"no links, no directories", test_not_a_file}, {"it goes with its holder", test_gone_with_its_holder})
