@@ -85,11 +85,12 @@ class Cleaned(harness.Case):
                 waiting.send(harness.hello_frame("svc", "1.0.0"))
                 pid, = wait_for(lambda: self.box.backend_pids(program), "the child")
                 wait_for(lambda: broker.log_lines("launch-started"), "its socket")
-                self.comes_back(broker, remove)
+                remove()
                 refused = harness.parse_hello_reply(waiting.read_all())
             self.assertRefused(refused, harness.SPAWN_FAILED, prefix="backend spawn failed: the socket ")
             self.assertIn("was removed by somebody while the backend started", refused.reason)
             wait_for(lambda: not harness.pid_alive(pid), "the child's end")
+            wait_for(lambda: is_listening(self.path), "a listener at " + self.path)
         wait_for(lambda: len([record for record in broker.log_lines("launch-failed") if "was removed by somebody" in
                               record["msg"]]) == 2, "a line for each")
         open(gate, "w").close()
