@@ -33,46 +33,47 @@ enum frame_fault {
     FRAME_FAULT_NOT_A_FRAME,
 };
 
+/* One of them is most of what an idle client costs: flags stand where the padding is. */
 struct connection {
     struct fsm fsm;
     struct control *control;
     LIST_ENTRY(connection) link; /* open connections, or the spare ones */
     int fd;
+    bool is_linked;  /* io is in the loop */
+    bool is_evicted; /* the event is on its way */
+    bool is_owed;    /* its request is complete and it has no answer yet: it holds a drain */
     struct loop_io io;
-    bool is_linked; /* io is in the loop */
     struct loop_deferred first_read;
     struct fsm_ticket work; /* of the unfinished work of this state */
     struct hello_peer peer;
     nsec_t deadline_nsec;
     nsec_t progress_nsec; /* when the client last took a byte of the reply */
     struct admission_ticket admission;
-    bool is_evicted; /* the event is on its way */
-    bool is_owed;    /* its request is complete and it has no answer yet: it holds a drain */
 
     /* the frame: header, then a body that is kept or skimmed */
     struct frame_scan header;
     uint8_t header_filled;
+    bool is_skim_broken;
     enum frame_fault fault;
     uint32_t body_filled; /* bytes of the body that have come */
     uint8_t *body;        /* kept; from the pool */
     size_t body_capacity;
     struct skim *skim; /* a body longer than HELLO_BODY_MAX; from the pool */
     size_t skim_capacity;
-    bool is_skim_broken;
-
-    /* the reply */
-    uint8_t *reply;
-    size_t reply_size, reply_sent;
-    size_t reply_capacity; /* what the pool counts for it */
-    bool is_reply_on_heap; /* reserved in the pool, but malloc()'s */
-    size_t discarded;      /* bytes thrown away while lingering */
 
     /* who it is while it waits: a Hello, or an admin request, which is read again from the body when it goes on */
     struct hello_exchange exchange;
     struct inode_waiter inodes;
-    bool is_slow_admin; /* it had to wait */
-    bool is_shutdown;   /* an admin shutdown: told once the ack is written */
     msec_t drain_msec;
+    bool is_shutdown;   /* an admin shutdown: told once the ack is written */
+    bool is_slow_admin; /* it had to wait */
+
+    /* the reply */
+    bool is_reply_on_heap; /* reserved in the pool, but malloc()'s */
+    uint8_t *reply;
+    size_t reply_size, reply_sent;
+    size_t reply_capacity; /* what the pool counts for it */
+    size_t discarded;      /* bytes thrown away while lingering */
 };
 
 /* The socket is readable in state reading: as much of the frame as is there, at most 64 KiB. */
