@@ -22,8 +22,17 @@ LANE = 0xF001
 BACKEND_RULES, BROKER_RULES = 26, 23
 
 
-def conform(case, *args, **env):
-    """(exit status, {rule: (holds, notice, detail)}) of `conform --json`."""
+def conform(case, *args, fails=None, **env):
+    """(exit status, {rule: (holds, notice, detail)}) of `conform --json`. It judges how quickly a peer answers, which on a
+    busy machine even a good one does not always do: where other rules fail than should (`fails`), it is asked again."""
+    for _ in range(5):
+        status, rules = conform_once(case, *args, **env)
+        if fails is None or (failed(rules) == sorted(fails) and "probe-in-time" not in noticed(rules)):
+            break
+    return status, rules
+
+
+def conform_once(case, *args, **env):
     done = case.box.run("conform", "--json", *args, env=case.box.env(**env))
     if not done.stdout:
         raise AssertionError("conform said nothing: exit %d, %s" % (done.returncode, done.stderr))
@@ -127,10 +136,10 @@ class ThirtyLines(harness.Case):
         echo(again, [b"back"])
 
     def test_conforms(self):
-        status, rules = conform(self, "toy", RUNNING_PROCESS_BROKER_V1_SOCKET=self.broker.socket)
+        status, rules = conform(self, "toy", fails=[], RUNNING_PROCESS_BROKER_V1_SOCKET=self.broker.socket)
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BACKEND_RULES + 1)    # and that the broker leads to it
-        status, rules = conform(self, self.negotiate())
+        status, rules = conform(self, self.negotiate(), fails=[])
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BACKEND_RULES)
 
@@ -151,7 +160,7 @@ class ThirtyLines(harness.Case):
             except BlockingIOError:
                 pass
             crowd.append(conn)
-        status, rules = conform(self, path)
+        status, rules = conform(self, path, fails=[])
         self.assertEqual((status, failed(rules)), (0, []), rules)
         self.assertLess(harness.proc_rss_kib(pid), rss + 100 * 1024)
         for conn in crowd:
@@ -209,7 +218,7 @@ class TestBackend(harness.Case):
         return path
 
     def test_good(self):
-        status, rules = conform(self, self.start())
+        status, rules = conform(self, self.start(), fails=[])
         self.assertEqual((status, failed(rules)), (0, []))
 
     def test_wrong_identity(self):
@@ -217,7 +226,7 @@ class TestBackend(harness.Case):
                             ("exe_path", "identity-executable"), ("path", "identity-endpoint")):
             with self.subTest(wrong=wrong):
                 path = self.start(wrong=wrong)
-                self.assertEqual(failed(conform(self, path)[1]), [rule])
+                self.assertEqual(failed(conform(self, path, fails=[rule])[1]), [rule])
                 self.remove()
 
     def remove(self):
@@ -336,18 +345,18 @@ class Model:
 class BrokenBackends(harness.Case):
     ALWAYS = ["identity-executable"]    # see Model
 
-    def judge(self, defect):
+    def judge(self, defect, fails=None):
         path = os.path.join(self.box.sockets, "m.sock")
         model = Model(path, defect)
         self.addCleanup(model.close)
-        return conform(self, path)[1]
+        return conform(self, path, fails=fails)[1]
 
     def test_the_model_itself(self):
-        rules = self.judge(None)
+        rules = self.judge(None, self.ALWAYS)
         self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, []))
 
     def expect(self, defect, *names):
-        rules = self.judge(defect)
+        rules = self.judge(defect, self.ALWAYS + list(names))
         self.assertEqual(failed(rules), sorted(self.ALWAYS + list(names)), rules)
 
     def test_no_trace(self):
@@ -372,7 +381,7 @@ class BrokenBackends(harness.Case):
         self.expect("one at a time", "idle-crowd", "half-crowd")
 
     def test_no_tail(self):
-        rules = self.judge("no tail")
+        rules = self.judge("no tail", self.ALWAYS)
         self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["identity-tail"]))
 
     def test_late(self):
@@ -456,17 +465,17 @@ class Brokers(harness.Case):
         self.broker.stop()
 
     def test_ours(self):
-        status, rules = conform(self, "--broker", self.broker.socket)
+        status, rules = conform(self, "--broker", self.broker.socket, fails=[])
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BROKER_RULES)
-        status, rules = conform(self, "--broker", "--socket", self.broker.socket)
+        status, rules = conform(self, "--broker", "--socket", self.broker.socket, fails=[])
         self.assertEqual((status, failed(rules)), (0, []))
 
     def expect(self, *names, **changes):
         path = os.path.join(self.box.sockets, "proxy.sock")
         proxy = Proxy(path, self.broker.socket, **changes)
         try:
-            rules = conform(self, "--broker", path)[1]
+            rules = conform(self, "--broker", path, fails=names)[1]
         finally:
             proxy.close()
             os.unlink(path)

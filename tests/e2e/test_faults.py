@@ -12,12 +12,14 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 
 import harness
+from canary import Canary
 from harness import (ACT, PEER_REJECTED, RATE_LIMITED, SHUTTING_DOWN, SPAWN_FAILED, VERSION_UNSUPPORTED, Conn, exchange,
                      hello_frame, parse_hello_reply, say_hello, wait_for)
 from refusal_table import (BAD_NAMES, BAD_VERSIONS, KIB64, MIB16, all_rows, field, install_definitions, padded_hello,
@@ -299,15 +301,16 @@ class Limited(Fault):
     @harness.bare_only
     def test_case_23_too_many_hellos(self):
         with self.attacked() as broker:
-            replies = []
-
             def limited():
-                replies.append(say_hello(broker.socket, "canary", "1.0.0"))
-                return not harness.is_negotiated(replies[-1])
-            while not limited():
-                self.assertLess(len(replies), 20000, "no limit")
-            self.assertRefused(replies[-1], RATE_LIMITED, "Hello rate limit exceeded")
-            self.assertGreater(replies[-1].retry_after_ms, 0)
+                """Many at a time, for a machine on which one after the other is not more than the limit."""
+                conns = [Conn(broker.socket).send(hello_frame("canary", "1.0.0")) for _ in range(300)]
+                replies = [parse_hello_reply(conn.read_all()) for conn in conns]
+                for conn in conns:
+                    conn.close()
+                return [reply for reply in replies if not harness.is_negotiated(reply)]
+            for reply in wait_for(limited, "the limit"):
+                self.assertRefused(reply, RATE_LIMITED, "Hello rate limit exceeded")
+                self.assertGreater(reply.retry_after_ms, 0)
             wait_for(lambda: harness.is_negotiated(say_hello(broker.socket, "canary", "1.0.0")), "the next window")
             for _ in range(300):    # each of them another process: the canary is not the only one that is not limited
                 pid = os.fork()
@@ -342,7 +345,7 @@ class Signals(Fault):
             pass
         self.assertEqual(broker.wait(), 0)
         self.said(broker, "draining")
-        self.assertEqual(self.box.backend_pids(program), [], "what was half launched")
+        wait_for(lambda: not self.box.backend_pids(program), "the end of what was half launched")
         self.assertEqual(harness.probe(pipe).pid, *self.box.backend_pids(os.path.join(self.box.bin, "canary")))
         for conn in waiting + [dump]:
             conn.close()
@@ -366,12 +369,13 @@ class Signals(Fault):
             if b"attached" not in debugger.stderr.readline():
                 self.skipTest("strace cannot attach")
             os.kill(debugger.pid, signal.SIGSTOP)
+            wait_for(lambda: harness.proc_stat(debugger.pid)["state"] == "T", "the debugger asleep")
             os.kill(broker.pid, signal.SIGTERM)
             self.assertRefused(parse_hello_reply(waiting.read_all()), SHUTTING_DOWN, "broker is shutting down", 1000)
             self.said(broker, "draining")
             self.assertTrue(broker.alive(), "nothing to wait for")
             os.kill(broker.pid, signal.SIGTERM)
-            self.assertEqual(broker.wait(3 * harness.SLOW), 0)
+            self.assertEqual(broker.wait(), 0)
             self.said(broker, "drain-forced", "a second signal")
 
 
@@ -545,9 +549,9 @@ class FileSystems(Fault):
         broker = self.box.daemon("serve", *self.options, socket=path).ready()
         first = self.assertNegotiated(say_hello(path, "canary", "1.0.0")).backend_pipe
         fds = broker.fd_count()
-        subprocess.run(["rm", "-rf", os.path.join(self.box.runtime, "running-process")], check=True)
+        shutil.rmtree(os.path.join(self.box.runtime, "running-process"), ignore_errors=True)    # a new socket may come first
         wait_for(lambda: broker.log_lines("socket-recreated") and broker.log_lines("backend-unreachable"), "both lines")
-        with harness.Canary(path, "canary", "1.0.0", pid=broker.pid) as canary:
+        with Canary(path, "canary", "1.0.0", pid=broker.pid) as canary:
             second = self.assertNegotiated(say_hello(path, "canary", "1.0.0")).backend_pipe
             self.assertNotEqual(second, first)
             harness.probe(second)
@@ -583,7 +587,7 @@ class Mix(Hostile):
             self.assertRefused(parse_hello_reply(exchange(broker.socket, harness.frame(payload))), PEER_REJECTED)
             self.assertEqual([conn.is_closed_now() for conn in held[:160]], [False] * 160, "evicted without need")
             if not harness.VALGRIND and not harness.SANITIZED:
-                self.assertLess(broker.rss_kib(), self.base_rss + 8192)
+                self.assertLess(broker.memory_kib(), self.base_memory + 8192)
             for conn in held:
                 conn.close()
             os.close(tell)

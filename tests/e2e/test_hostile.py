@@ -12,7 +12,8 @@ import sys
 import time
 
 import harness
-from harness import Canary, Conn, exchange, hello_frame, parse_hello_reply, say_hello, wait_for
+from canary import Canary
+from harness import Conn, exchange, hello_frame, parse_hello_reply, say_hello, wait_for
 from refusal_table import MIB16, field, text, varint
 
 
@@ -31,7 +32,7 @@ def close_quietly(fd):
 class Hostile(harness.Case):
     options = ("--hello-rate-limit", "0")
     is_filtered = True    # no socket but AF_UNIX
-    timeout_ms = None
+    timeout_ms = 600000    # no deadline comes before a slow machine is done; None: the default
     log_level = None
 
     def setUp(self):
@@ -48,12 +49,17 @@ class Hostile(harness.Case):
         only_unix = [] if harness.VALGRIND or not self.is_filtered else [os.path.join(harness.BUILD, "tests/helpers/only-unix")]
         broker = self.box.launch_mode(*self.options, *args, env=self.box.env(**env), nofile=nofile,
                                       prefix=[*prefix, *only_unix], pass_fds=pass_fds)
-        self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
+        # a launch may take longer than the deadline of a test, the more so on a slow machine
+        wait_for(lambda: self.is_served(broker), "the canary's backend")
         for _ in range(20):
-            say_hello(broker.socket, "canary", "1.0.0")
+            self.is_served(broker)
         self.base_fds = broker.fd_count()
-        self.base_rss = broker.rss_kib()
+        self.base_memory = broker.memory_kib()
         return broker
+
+    def is_served(self, broker):
+        answer = exchange(broker.socket, hello_frame("canary", "1.0.0"))
+        return answer and harness.is_negotiated(parse_hello_reply(answer))
 
     def canary(self, broker):
         return Canary(broker.socket, "canary", "1.0.0", pid=broker.pid)
@@ -63,6 +69,12 @@ class Hostile(harness.Case):
         before it, and that nobody can overtake, says nothing about what they do."""
         if number % 50 == 49:
             say_hello(path, "canary", "1.0.0")
+
+    def idles(self, broker, share, seconds):
+        """It needs at most this share of a processor; its ticks are coarse, so a few do not count."""
+        before, begun = broker.cpu_seconds(), time.monotonic()
+        wait_for(lambda: time.monotonic() > begun + seconds, "the time to be over")
+        self.assertLess(broker.cpu_seconds() - before, share * harness.SLOW * (time.monotonic() - begun) + 0.03)
 
     def holder(self, path, n):
         """Another process that holds `n` idle connections until it is told to let go."""
@@ -86,7 +98,7 @@ class Hostile(harness.Case):
         os.close(ready)
         return pid, tell
 
-    def judge(self, broker, canary, rss_kib=256, code=None):
+    def judge(self, broker, canary, kib=256, code=None):
         """What must hold after every attack. The canary has stopped; only the broker's own time is left to pass."""
         canary.check(self)
         self.no_flood_in_the_log(broker)
@@ -96,9 +108,9 @@ class Hostile(harness.Case):
         harness.wait_fds_back(broker, self.base_fds)
         if not harness.VALGRIND and not harness.SANITIZED:
             try:
-                wait_for(lambda: broker.rss_kib() <= self.base_rss + rss_kib, "memory back", 5)
+                wait_for(lambda: broker.memory_kib() <= self.base_memory + kib, "memory back")
             except AssertionError:
-                self.fail("RSS was %d KiB, may be %d more, is %d" % (self.base_rss, rss_kib, broker.rss_kib()))
+                self.fail("memory was %d KiB, may be %d more, is %d" % (self.base_memory, kib, broker.memory_kib()))
         self.assertEqual(broker.zombies(), [])
         broker.stop()
 
@@ -111,19 +123,19 @@ class Hostile(harness.Case):
             times.setdefault(record["code"], []).append(moment)
         for code, moments in times.items():
             for first, last in zip(moments, moments[41:]):
-                self.assertGreaterEqual(last - first, 1, "more than 40 lines in a second: " + code)
+                self.assertGreaterEqual(last - first, 0.99, "more than 40 lines in a second: " + code)
 
 
 class Fault(Hostile):
     log_level = "debug"    # what a client can repeat at will is said at this level only
 
     @contextlib.contextmanager
-    def attacked(self, *args, rss_kib=256, **env):
+    def attacked(self, *args, kib=256, **env):
         """A broker with its canary; everything is judged behind the block."""
         broker = self.start(*args, **env)
         with self.canary(broker) as canary:
             yield broker
-        self.judge(broker, canary, rss_kib)
+        self.judge(broker, canary, kib)
 
     def refused(self, broker, data, code, words="", finish=False):
         """The refusal of these bytes, and that the log tells it (lines of one code are limited, so maybe later)."""
@@ -200,7 +212,7 @@ class Deadlines(Hostile):
         took = time.monotonic() - begun
         self.assertEqual(got, b"", "a reply after the deadline")
         self.assertGreaterEqual(took, self.timeout_ms / 1000 - 0.02)
-        self.assertLess(took, self.timeout_ms / 1000 + 1.0 * harness.SLOW)
+        self.assertLess(took, 20, "that was the default")
 
     def test_silent(self):
         broker = self.start()
@@ -263,7 +275,7 @@ class Size(Hostile):
             self.assertNegotiated(say_hello(broker.socket, "canary", "1.0.0"))
             self.assertFalse(any(conn.is_closed_now() for conn in conns), "room made for announcements")
             if not harness.VALGRIND and not harness.SANITIZED:
-                self.assertLess(broker.rss_kib(), self.base_rss + 6144, "memory for an announcement")
+                self.assertLess(broker.memory_kib(), self.base_memory + 6144, "memory for an announcement")
             for conn in conns:
                 conn.close()
         self.judge(broker, canary, code="hello-outcome")
@@ -271,17 +283,17 @@ class Size(Hostile):
     def test_16_mib_are_read_and_not_kept(self):
         broker = self.start()
         body = text(4, b"\0" * (MIB16 - 6))
-        peak = self.base_rss
+        peak = self.base_memory
         with self.canary(broker) as canary:
             for _ in range(4):
                 with Conn(broker.socket) as conn:
                     conn.send(b"\x01" + len(body).to_bytes(4, "little") + body[:MIB16 // 2])
-                    peak = max(peak, broker.rss_kib())
+                    peak = max(peak, broker.memory_kib())
                     conn.send(body[MIB16 // 2:])
                     self.assertRefused(parse_hello_reply(conn.read_all()), harness.PEER_REJECTED,
                                        "initial Hello frame exceeds 64 KiB", 0)
         if not harness.VALGRIND and not harness.SANITIZED:
-            self.assertLess(peak, self.base_rss + 1024)
+            self.assertLess(peak, self.base_memory + 1024)
         self.judge(broker, canary, code="hello-outcome")
 
     def test_64_kib_from_each_of_many(self):
@@ -294,7 +306,7 @@ class Size(Hostile):
                 self.pace(broker.socket, number)
             wait_for(lambda: not any(conn.unread() for conn in conns), "all of it read")
             if not harness.VALGRIND and not harness.SANITIZED:
-                self.assertLess(broker.rss_kib(), self.base_rss + 34 * 1024)
+                self.assertLess(broker.memory_kib(), self.base_memory + 34 * 1024)
             for conn in conns:
                 conn.close()
         self.judge(broker, canary, code="hello-outcome")
@@ -309,7 +321,7 @@ class Size(Hostile):
                 conns.append(Conn(broker.socket).send(b"\x01" + len(body).to_bytes(4, "little") + body[:-1]))
             wait_for(lambda: sum(conn.is_closed_now() for conn in conns) > 200, "the biggest to be closed")
             if not harness.VALGRIND and not harness.SANITIZED:
-                self.assertLess(broker.rss_kib(), self.base_rss + 36 * 1024)
+                self.assertLess(broker.memory_kib(), self.base_memory + 36 * 1024)
             for conn in conns:
                 conn.close()
         self.judge(broker, canary, 1024, code="connection-evicted")
@@ -370,8 +382,8 @@ class Caps(Hostile):
             conns += [Conn(broker.socket) for _ in range(300)]
             wait_for(lambda: sum(conn.is_closed_now() for conn in conns) >= 300, "evictions")
             self.assertFalse(conns[-1].is_closed_now())
-            closed = [conn.is_closed_now() for conn in conns]
-            self.assertEqual(closed, sorted(closed, reverse=True), "the oldest go first")
+            closed = [conn.is_closed_now() for conn in reversed(conns)]    # the canary has more closed meanwhile
+            self.assertEqual(closed, sorted(closed), "the oldest go first")
             self.assertLessEqual(broker.fd_count(), nofile)
             for conn in conns:
                 conn.close()
@@ -390,6 +402,7 @@ class Caps(Hostile):
         broker = self.start(nofile=(200, 200))
         waiting = [Conn(broker.socket).send(hello_frame("slow", "1.0.0")) for _ in range(50)]
         wait_for(lambda: self.box.backend_pids(program), "the launch")
+        wait_for(lambda: not any(conn.unread() for conn in waiting), "all of them wait")
         conns = [Conn(broker.socket) for _ in range(300)]
         wait_for(lambda: sum(conn.is_closed_now() for conn in conns) >= 150, "evictions")
         self.assertEqual([conn.is_closed_now() for conn in waiting], [False] * 50)
@@ -422,10 +435,8 @@ class Caps(Hostile):
         self.assertEqual((reply.body, reply.exit_code), ("not ready\n", 1))
         self.assertIn('"fd_pressure":{"demoted":true}', harness.ask_admin(broker.socket, 1, json=True).body)
         self.assertIn("demoted under fd pressure", broker.stderr())
-        before, begun = broker.cpu_seconds(), time.monotonic()
-        with Conn(broker.socket) as idle:
-            idle.wait_readable(1.0)    # a second in which nothing happens
-        self.assertLess((broker.cpu_seconds() - before) / (time.monotonic() - begun), 0.05 * harness.SLOW)
+        with Conn(broker.socket):
+            self.idles(broker, 0.05, 1)    # a second in which nothing happens
         self.box.kill_backends(program)
         for conn in waiting:
             conn.close()

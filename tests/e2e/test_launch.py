@@ -164,11 +164,16 @@ class Answers(Launch):
         self.finish(broker, 3)
 
     def test_waiter_that_goes_away_does_not_stop_the_launch(self):
-        program = self.box.service("svc", ACT["slow start"])
+        gate = os.path.join(self.box.dir, "gate")
+        program = self.box.service("svc", {"wait_file": gate})
         broker = self.start()
         with Conn(broker.socket) as conn:
             conn.send(hello_frame("svc", "1.0.0"))
             wait_for(lambda: self.box.backend_pids(program), "the child")
+        wait_for(lambda: json.loads(harness.ask_admin(broker.socket, 1, json=True).body)["connections_open"] == 1,
+                 "the waiter gone")
+        with open(gate, "w"):
+            pass
         self.assertEqual(self.negotiate(broker, "svc").connection_id, 1)
         self.assertEqual(len(self.box.backend_pids(program)), 1)
         self.finish(broker, 1)
@@ -240,7 +245,7 @@ class Child(Launch):
         """It moves to the fallback directory (decision 9b); tried as a user that has none yet."""
         if os.geteuid() != 0:
             self.skipTest("needs root to be a user without directories in /tmp")
-        uid = 1811201103
+        uid = 1811200000 + os.getpid()    # nobody else's, in no other run of this test either
         home = "/tmp/running-process-%d" % uid
         shutil.rmtree(home, ignore_errors=True)
         self.addCleanup(shutil.rmtree, home, ignore_errors=True)
@@ -436,7 +441,7 @@ class Failures(Launch):
             self.box.service(name, source=program)
             begun = time.monotonic()
             self.refuse(broker, name)
-            self.assertLess(time.monotonic() - begun, 5 * harness.SLOW, "the exit was not noticed at once")
+            self.assertLess(time.monotonic() - begun, 20, "the exit was not noticed, the client's time was over")
         for name, act in (("code", "exits with 3"), ("crash", "crashes")):
             self.box.service(name, ACT[act])
             self.refuse(broker, name)
@@ -444,12 +449,12 @@ class Failures(Launch):
 
     def test_never_binds_until_the_client_has_no_time_left(self):
         program = self.box.service("svc", ACT["never binds"])
-        broker = self.start(RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS=str(1000 * harness.SLOW))
+        broker = self.start(RUNNING_PROCESS_BROKER_HELLO_TIMEOUT_MS=str(2000 * harness.SLOW))
         begun = time.monotonic()
         reply = say_hello(broker.socket, "svc", "1.0.0")
         took = time.monotonic() - begun
         self.assertRefused(reply, RATE_LIMITED, "backend spawn already in progress", 1000)
-        self.assertTrue(0.5 * harness.SLOW < took < 1.0 * harness.SLOW, took)
+        self.assertTrue(1.0 * harness.SLOW < took < 20, took)
         self.assertEqual(len(self.box.backend_pids(program)), 1, "the launch goes on")
         self.assertRefused(say_hello(broker.socket, "svc", "1.0.0"), RATE_LIMITED, "backend spawn already in progress")
         self.assertEqual(len(self.box.backend_pids(program)), 1)

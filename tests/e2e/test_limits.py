@@ -49,6 +49,8 @@ class Table(harness.unittest.TestCase):
 
 
 class Defaults(Fault):
+    timeout_ms = None
+
     def test_times(self):
         """As nobody sets them: 30 s for a connection, whatever it sent, and 25 s for one that waits for a launch. All at
         once, since it takes that long."""
@@ -56,7 +58,7 @@ class Defaults(Fault):
 
         def sends(name, path, data):
             begun = time.monotonic()
-            with Conn(path, 60 * harness.SLOW) as conn:
+            with Conn(path) as conn:
                 answers[name] = conn.send(data).read_all()
             took[name] = time.monotonic() - begun
         program = self.box.service("slow", ACT["never binds"])
@@ -73,7 +75,7 @@ class Defaults(Fault):
         self.assertRefused(parse_hello_reply(answers["waiting"]), RATE_LIMITED, "backend spawn already in progress", 1000)
         for name, seconds in (("silent", 30), ("half", 30), ("waiting", 25)):
             self.assertGreater(took[name], seconds - 0.1, name)
-            self.assertLess(took[name], seconds + 2 * harness.SLOW, name)
+            self.assertLess(took[name], 2 * seconds, name)
 
     @harness.plain_only
     def test_memory(self):
@@ -103,7 +105,7 @@ class Many(Fault):
             self.assertFalse(broker.log_lines("connection-evicted"), "evicted without need")
             held.append(self.holder(broker.socket, 200))
             wait_for(lambda: broker.log_lines("connection-evicted"), "evictions")
-            self.assertLessEqual(broker.fd_count(), self.base_fds + 4096 + 1)
+            self.assertLessEqual(broker.fd_count(), self.base_fds + 4096 + 8)    # and what the canary is read
             for _, tell in held:
                 os.close(tell)
             for pid, _ in held:
@@ -118,7 +120,7 @@ class Many(Fault):
         with self.canary(broker) as canary:
             conns = []
             for number in range(1024):
-                conns.append(Conn(broker.socket, 60).send(hello_frame(names[number % 5], "1.0.0")))
+                conns.append(Conn(broker.socket).send(hello_frame(names[number % 5], "1.0.0")))
                 self.pace(broker.socket, number)
             wait_for(lambda: not any(conn.unread() for conn in conns), "all of them wait")
             with Conn(broker.socket) as conn:
@@ -144,10 +146,10 @@ class Many(Fault):
         for number in range(3000):
             self.box.definition("many-%d" % number, version_allow_list=["9.9.9"], labels={"pad": "x" * 2000})
         ask(range(1100))
-        full = broker.rss_kib()
+        full = broker.memory_kib()
         ask(range(1100, 3000))
         ask(range(10))
-        self.assertLess(broker.rss_kib(), full + 512)
+        self.assertLess(broker.memory_kib(), full + 512)
         with self.canary(broker) as canary:
             os.kill(broker.pid, harness.signal.SIGHUP)
             wait_for(lambda: broker.log_lines("definitions-rechecked"), "all looked at again")

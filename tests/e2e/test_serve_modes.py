@@ -64,8 +64,9 @@ class Socket(harness.Case):
             half.send(hello_frame()[:9])
             harness.ask_admin(self.box.socket, 4)
             os.kill(broker.pid, signal.SIGTERM)
-            self.assertEqual(broker.wait(5 * harness.SLOW), 0)
+            self.assertEqual(broker.wait(), 0)
             self.assertEqual(silent.read_all(), b"")
+        self.assertEqual((len(broker.log_lines("draining")), broker.log_lines("drain-forced")), (1, []))
 
     def test_second_broker(self):
         broker = self.serve().ready()
@@ -247,10 +248,13 @@ class Rest(harness.Case):
                     with open("/proc/%d/task/%s/status" % (broker.pid, thread)) as text:
                         found += int(text.read().split("\nvoluntary_ctxt_switches:")[1].split()[0])
                 return found
-            idle.wait_readable(0.2)
-            before = wakeups()
-            idle.wait_readable(1.0)
-            self.assertLessEqual(wakeups() - before, 1)
+
+            def rests():
+                before = wakeups()
+                idle.wait_readable(1.0)
+                return wakeups() - before <= 1
+            idle.wait_readable(0.2)    # what the launch has left to do; on a slow machine that takes longer
+            wait_for(rests, "a second in which nothing is done", 5)
         broker.stop()
 
     @harness.bare_only

@@ -2,6 +2,7 @@
 """What a daemon finds around it and cannot choose: the limits that it is put under, files that turn into others, /proc, the
 log, signals, peers that do what sockets allow and nobody expects. As in test_faults.py, which lists these cases: it lives,
 the canary is answered, descriptors and memory come back, the log says what happened."""
+import ctypes
 import fcntl
 import os
 import resource
@@ -28,7 +29,7 @@ class Surroundings(Fault):
             os.set_blocking(reader, False)
             begun = self.lines_of(reader)
             self.assertIn(b'"code":"broker-ready"', begun)
-            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+            wait_for(lambda: self.is_small(reader), "a small pipe")
             for _ in range(500 // harness.SLOW):
                 self.assertRefused(say_hello(broker.socket, "nosuch", "1.0.0"), harness.SERVICE_UNKNOWN)
             os.close(reader)
@@ -36,6 +37,17 @@ class Surroundings(Fault):
             for _ in range(500 // harness.SLOW):
                 self.assertRefused(say_hello(broker.socket, "nosuch", "1.0.0"), harness.SERVICE_UNKNOWN)
         self.judge(broker, canary)
+
+    def is_small(self, pipe):
+        """It can only be made smaller than what is in it is large."""
+        try:
+            os.read(pipe, 65536)
+        except BlockingIOError:
+            pass
+        try:
+            return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        except OSError:
+            return False
 
     def lines_of(self, reader):
         wait_for(lambda: harness.select.select([reader], [], [], 0)[0], "the first lines")
@@ -126,9 +138,7 @@ class Surroundings(Fault):
             deaf.sock.shutdown(socket.SHUT_RD)
             deaf.send(hello_frame("svc", "1.0.0"))
             wait_for(lambda: self.box.backend_pids(program), "the launch")
-            before, begun = broker.cpu_seconds(), time.monotonic()
-            talker.wait_readable(0.3)
-            self.assertLess(broker.cpu_seconds() - before, 0.1 * harness.SLOW * (time.monotonic() - begun) + 0.03)
+            self.idles(broker, 0.3, 0.3)
             with open(gate, "w"):
                 pass
             self.assertNegotiated(parse_hello_reply(talker.read_all()))
@@ -147,12 +157,13 @@ class Surroundings(Fault):
                 for number, conn in enumerate(conns):
                     conn.send(data[:number])
                     conn.sock.send(data[number:number + 1], socket.MSG_OOB)
+            except (BrokenPipeError, ConnectionResetError):
+                pass    # its time was over
             except OSError as error:
                 self.skipTest("no urgent bytes here: %s" % error)
             before, begun = broker.cpu_seconds(), time.monotonic()
             for conn in conns:
-                if conn.read_all():
-                    self.assertLess(time.monotonic() - begun, self.timeout_ms / 1000)
+                conn.read_all()
                 conn.close()
             self.assertLess(broker.cpu_seconds() - before, 0.3 * harness.SLOW * (time.monotonic() - begun) + 0.03)
 
@@ -171,7 +182,8 @@ class Surroundings(Fault):
                 with socket.socket(fileno=fds[0]) as inherited:
                     inherited.settimeout(harness.WAIT)
                     inherited.sendall(hello_frame("canary", "1.0.0"))
-                    self.assertNegotiated(parse_hello_reply(inherited.recv(4096)))
+                    with inherited.makefile("rb") as stream:
+                        self.assertNegotiated(parse_hello_reply(stream.read()))
                 ours.close()
                 theirs.close()
 
@@ -210,7 +222,7 @@ class Limits(Fault):
         """No address space, then no data: what has its memory goes on, the rest is refused or closed."""
         program = self.box.service("svc")
         for number, which in enumerate((resource.RLIMIT_AS, resource.RLIMIT_DATA)):
-            with self.attacked(rss_kib=1024) as broker:
+            with self.attacked(kib=1024) as broker:
                 restore = self.lowered(broker, which, 4096)
                 conns = [Conn(broker.socket).send(b"\x01" + (65000).to_bytes(4, "little") + b"\x22" * 30000)
                          for _ in range(100)]
@@ -222,7 +234,7 @@ class Limits(Fault):
                 restore()
                 for conn in conns:
                     conn.close()
-                wait_for(lambda: harness.is_negotiated(say_hello(broker.socket, "svc", "2.0.%d" % number)), "a launch")
+                wait_for(lambda: harness.is_negotiated(say_hello_or_nothing(broker.socket, "svc", "2.0.%d" % number)), "a launch")
                 self.said(broker, "out-of-memory")
                 self.box.kill_backends(program)
 
@@ -237,9 +249,7 @@ class Limits(Fault):
             wait_for(lambda: broker.fd_count() >= self.base_fds + 20, "they are in")
             restore = self.lowered(broker, resource.RLIMIT_NOFILE, soft)
             waiting = [Conn(broker.socket).send(hello_frame("canary", "1.0.0")) for _ in range(5)]
-            before, begun = broker.cpu_seconds(), time.monotonic()
-            waiting[0].wait_readable(0.3)
-            self.assertLess((broker.cpu_seconds() - before) / (time.monotonic() - begun), 0.3 * harness.SLOW, soft)
+            self.idles(broker, 0.3, 0.3)
             self.assertTrue(broker.alive(), broker.stderr())
             restore()
             for conn in waiting:
@@ -249,7 +259,7 @@ class Limits(Fault):
                 conn.close()
             for conn in held:
                 conn.close()
-            wait_for(lambda: harness.is_negotiated(say_hello(broker.socket, "canary", "1.0.0")), "recovery")
+            wait_for(lambda: self.is_served(broker), "recovery")
         self.judge(broker, canary, code="connection-evicted")
 
     def test_processes(self):
@@ -295,41 +305,50 @@ def say_hello_or_nothing(path, *words):
 class Places(Fault):
     """Something else stands where a file of ours was."""
 
+    def exchange_names(self, one, other):
+        """So that the broker finds the place taken whenever it looks."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.renameat2(-1, one.encode(), -1, other.encode(), 2) != 0:    # RENAME_EXCHANGE
+            self.fail(os.strerror(ctypes.get_errno()))
+
     def test_the_socket_is_something_else(self):
         """It is not touched, the open connections are served on, and the socket is back when the place is free."""
         self.box.service("svc")
         broker = self.start()
         path = broker.socket
 
+        old = os.path.join(self.box.sockets, "old")    # what is made here takes the place of the socket, in one step
+
         def directory():
-            os.mkdir(path)
+            os.mkdir(old)
             return lambda: os.rmdir(path)
 
         def file():
-            with open(path, "w") as out:
+            with open(old, "w") as out:
                 out.write("precious")
             return lambda: os.unlink(path)
 
         def link():
-            os.symlink("/nonexistent", path)
+            os.symlink("/nonexistent", old)
             return lambda: os.unlink(path)
 
         def another():
             other = socket.socket(socket.AF_UNIX)
-            other.bind(path)
+            other.bind(old)
             other.listen()
             return lambda: (other.close(), os.unlink(path))
         for number, occupy in enumerate((directory, file, link, another), 1):
             with Conn(path) as conn:
                 conn.send(hello_frame("svc", "1.0.0")[:9])
                 wait_for(lambda: not conn.unread(), "half a Hello read")
-                os.rename(path, os.path.join(self.box.dir, "old"))
                 release = occupy()
+                self.exchange_names(path, old)
                 before = os.lstat(path).st_ino
                 wait_for(lambda: len(broker.log_lines("socket-lost")) == number, "the line that says so")
                 self.assertEqual(os.lstat(path).st_ino, before)
                 conn.send(hello_frame("svc", "1.0.0")[9:])
                 self.assertNegotiated(parse_hello_reply(conn.read_all()))
+            os.unlink(old)
             release()
             wait_for(lambda: is_listening(path), "the socket again")
             wait_for(lambda: len(broker.log_lines("socket-recreated")) == number, "the line that says so")
