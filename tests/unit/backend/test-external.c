@@ -179,7 +179,7 @@ static void test_silence(void)
     scene_run_until(&scene, is_done, &registration);
     check_str(registration.error, "nothing is bound at the endpoint");
     pid = start(&scene, "svc", path, "shared");
-    register_at(&scene, definition, path, 600 * NSEC_PER_MSEC, &registration);
+    register_at(&scene, definition, path, 2000 * NSEC_PER_MSEC, &registration);
     scene_run_until(&scene, is_done, &registration);
     check_str(registration.error, "no answer within 500 ms");
     stop(pid);
