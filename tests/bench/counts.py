@@ -161,6 +161,12 @@ def idle_rss(broker):
     return broker.rss_kib()
 
 
+def idle_memory(broker):
+    """What it holds itself: what more of files gets mapped meanwhile is no cost of what is counted."""
+    harness.ask_admin(broker.socket, 4)
+    return broker.memory_kib()
+
+
 def least_idle_rss(start=start_ours, starts=3):
     """The least of several starts: how much of a library is mapped along with what is touched depends on the page cache,
     not on the program."""
@@ -177,9 +183,9 @@ def least_idle_rss(start=start_ours, starts=3):
 
 
 def idle_connection_cost(broker, n=500):
-    base = idle_rss(broker)
+    base = idle_memory(broker)
     conns = [Conn(broker.socket) for _ in range(n)]
-    got = (idle_rss(broker) - base) / n
+    got = (idle_memory(broker) - base) / n
     for conn in conns:
         conn.close()
     return got
@@ -212,9 +218,9 @@ def backend_cost(box, broker, n):
     """KiB of our broker a live backend."""
     wanted = many_services(box, n + 16)
     launch_all(broker, wanted[:16])    # what is grown once, by the first ones
-    base = idle_rss(broker)
+    base = idle_memory(broker)
     launch_all(broker, wanted[16:])
-    return (idle_rss(broker) - base) / n
+    return (idle_memory(broker) - base) / n
 
 
 def growth(box, broker, requests, seconds, data=None):
@@ -226,10 +232,10 @@ def growth(box, broker, requests, seconds, data=None):
             out.write(data)
         arm, size = "echo", len(harness.exchange(broker.socket, data))
     client(request, 5000, [(arm, broker.socket)], echo_size=size)
-    base = broker.rss_kib()
+    base = broker.memory_kib()
     rows = tool("bench-load", "--request", request, "--most", requests, "--milliseconds", seconds * 1000,
                 "--echo-size", size, "%s=%s" % (arm, broker.socket))
-    return broker.rss_kib() - base, rows[0][4]
+    return broker.memory_kib() - base, rows[0][4]
 
 
 def memory():
