@@ -213,8 +213,14 @@ uint32_t backends_count_waiters(const struct backends *backends);
 int backends_take_permit(struct backends *backends, const struct backend_key *key, struct spawn_permit *ret_permit,
                          struct spawn_refusal *ret_refusal);
 
-/* For the launches: a killed process that does not die; its pidfd is taken, and it is reaped when it ends. */
-void backends_adopt_orphan(struct backends *backends, int pidfd);
+/* For the launches: a place for a killed process that does not die. NULL: no memory. */
+struct orphan *orphan_new(void);
+
+/* Of a place that was not needed. Returns NULL, accepts NULL. */
+struct orphan *orphan_free(struct orphan *orphan);
+
+/* Takes @orphan and the pidfd of a process that was killed; it is reaped when it ends. */
+void backends_adopt_orphan(struct backends *backends, struct orphan *orphan, int pidfd);
 
 /* For backends_deinit(): none of them is watched any more, and their memory is freed. */
 void backends_forget_orphans(struct backends *backends);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Processes that were killed and do not die: each keeps its place in a list until the loop has reaped it. Who cannot be
- * kept, for want of memory, is left to whoever reaps after the broker. Nothing here waits or kills.
+ * Processes that were killed and do not die: each keeps its place in a list until the loop has reaped it. The place is
+ * made before there is a process, so none is lost for want of memory. Nothing here waits or kills.
  */
 
 #include "backend/backends.h"
@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 
-/* One process that was killed and does not die. The loop reaps it whenever it does. */
 struct orphan {
     LIST_ENTRY(orphan) entry;
     struct loop_child child;
@@ -26,14 +25,19 @@ static void on_orphan_exited(void *owner, const siginfo_t *info)
     free(orphan);
 }
 
-void backends_adopt_orphan(struct backends *backends, int pidfd)
+struct orphan *orphan_new(void)
 {
-    struct orphan *orphan = calloc(1, sizeof(*orphan));
+    return calloc(1, sizeof(struct orphan));
+}
 
-    if (!orphan) {
-        close_fd(pidfd);
-        return;
-    }
+struct orphan *orphan_free(struct orphan *orphan)
+{
+    free(orphan);
+    return NULL;
+}
+
+void backends_adopt_orphan(struct backends *backends, struct orphan *orphan, int pidfd)
+{
     LIST_INSERT_HEAD(&backends->orphans, orphan, entry);
     if (loop_child_watch(backends->config.loop, &orphan->child, pidfd, on_orphan_exited, orphan) < 0) {
         on_orphan_exited(orphan, NULL);

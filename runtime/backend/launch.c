@@ -72,6 +72,7 @@ static void dispose(struct launch *launch)
     spawn_lock_release(&launch->lock_fd);
     allocator_release(&launch->endpoint);
     backend_free(launch->backend);
+    orphan_free(launch->orphan);
     free(launch->env);
     free(launch->exe_path);
     free(launch->binary_path);

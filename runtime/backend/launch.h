@@ -58,7 +58,8 @@ struct launch {
     uint32_t exec_tries;
     uint32_t attempt; /* of probing */
     bool is_child_reaped;
-    uint64_t start_ticks; /* 0: not known yet */
+    struct orphan *orphan; /* made before the child, for the case that it does not die */
+    uint64_t start_ticks;  /* 0: not known yet */
     struct loop_io exec_io, child_io;
 
     struct prober prober;

@@ -152,6 +152,12 @@ static int spawn(struct launch *launch)
     if (r < 0) {
         return error_trace(r);
     }
+    if (!launch->orphan) {
+        launch->orphan = orphan_new();
+        if (!launch->orphan) {
+            return error_origin(-ENOMEM);
+        }
+    }
     recipe.envp = launch->env;
     before_nsec = clock_boottime();
     r = sys_spawn(&recipe, &launch->pid, &launch->pidfd, &launch->exec_pipe);
@@ -242,7 +248,8 @@ void launch_abandon_child(struct launch *launch)
 {
     if (launch->pidfd >= 0) {
         loop_io_unlink(&launch->child_io);
-        backends_adopt_orphan(launch->backends, take_fd(&launch->pidfd));
+        backends_adopt_orphan(launch->backends, launch->orphan, take_fd(&launch->pidfd));
+        launch->orphan = NULL;
         launch->is_child_reaped = true;
     }
 }

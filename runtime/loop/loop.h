@@ -95,7 +95,7 @@ struct loop_job {
 /* A process whose end is waited for. Embedded in its owner; zeroed: not watched. */
 struct loop_child {
     struct loop_io io;
-    struct loop_timer again; /* set while the end is known and nothing can be reaped yet */
+    struct loop_timer again; /* set while nothing can be reaped yet though the end is known, or no room is to watch */
     int pidfd;
     void (*exited)(void *owner, const siginfo_t *info);
     void *owner;
@@ -250,7 +250,7 @@ uint32_t loop_jobs_stuck(const struct loop *loop);
 /*
  * Calls exited() once when the process that @pidfd names has ended; it has then been reaped, which a debugger may hold
  * up. @info is NULL when it is not our child, so that nothing more is known. @pidfd is taken, also on failure, and
- * closed before exited() runs.
+ * closed before exited() runs. Want of memory or room is no failure: then its end is heard of a little later.
  */
 int loop_child_watch(struct loop *loop, struct loop_child *child, int pidfd,
                      void (*exited)(void *owner, const siginfo_t *info), void *owner);

@@ -461,7 +461,7 @@ static void test_orphans_are_reaped(void)
     }
     scene_init(&scene);
     scene_start(&scene);
-    backends_adopt_orphan(&scene.backends, sys_pidfd_open(pid, 0));
+    backends_adopt_orphan(&scene.backends, orphan_new(), sys_pidfd_open(pid, 0));
     check(!has_no_orphan(&scene, NULL));
     kill(pid, SIGKILL);
     scene_run_until(&scene, has_no_orphan, NULL);

@@ -70,6 +70,7 @@ static void test_out_of_memory(void)
 
 static long watches_left = -1; /* this one fails; negative: none does */
 static bool has_watch_failed;
+static bool has_no_room; /* for any watch more */
 
 /* In place of the library's. */
 int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
@@ -77,6 +78,10 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
     if (operation == EPOLL_CTL_ADD && watches_left >= 0 && watches_left-- == 0) {
         has_watch_failed = true;
         errno = EPERM; /* not one that may pass, which the loop would bridge */
+        return -1;
+    }
+    if (operation == EPOLL_CTL_ADD && has_no_room) {
+        errno = ENOMEM;
         return -1;
     }
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
@@ -118,6 +123,55 @@ static void test_without_watches(void)
     }
     check(n >= 1); /* there is something to fail */
     check(n < 20);
+}
+
+static uint32_t wants_nothing(void *owner)
+{
+    (void)owner;
+    return 0;
+}
+
+static void never_ready(void *owner, uint32_t events)
+{
+    (void)owner;
+    (void)events;
+    check(false);
+}
+
+static bool has_no_orphan(struct scene *scene, void *userdata)
+{
+    (void)userdata;
+    return LIST_EMPTY(&scene->backends.orphans);
+}
+
+/* Neither in the poll set nor behind it: the child that nobody can watch is killed, and reaped when there is room. */
+static void test_no_room_for_a_child(void)
+{
+    struct loop_io fillers[LOOP_DIRECT_MAX] = {0};
+    struct definition *definition;
+    struct scene scene;
+    struct asked asked;
+
+    scene_init(&scene);
+    scene_start(&scene);
+    definition = scene_install(&scene, "svc", "");
+    scene_ask(&scene, definition, "0.0.0", &asked); /* the worker has its thread */
+    scene_run_until_answered(&scene, &asked);
+    has_no_room = true;
+    for (int i = 0; i < LOOP_DIRECT_MAX; i++) {
+        (void)loop_io_link(&scene.loop, &fillers[i], STDIN_FILENO, LOOP_YOUNG, wants_nothing, never_ready, NULL);
+    }
+    scene_ask(&scene, definition, "1.0.0", &asked);
+    scene_run_until_answered(&scene, &asked);
+    check(!asked.answer.ready);
+    check_str(asked.answer.reason,
+              "backend spawn failed: backend daemon spawn failed: Cannot allocate memory (os error 12)");
+    has_no_room = false;
+    scene_run_until(&scene, has_no_orphan, NULL);
+    for (int i = 0; i < LOOP_DIRECT_MAX; i++) {
+        loop_io_unlink(&fillers[i]);
+    }
+    scene_end(&scene, definition);
 }
 
 /* --------------------------------------------------------------------------------------------- no more descriptors */
@@ -171,4 +225,4 @@ static void test_out_of_descriptors(void)
 
 CHECK_PROGRAM("backend/shortage", {"out of memory at every allocation", test_out_of_memory},
               {"a descriptor that cannot be watched", test_without_watches},
-              {"out of descriptors", test_out_of_descriptors})
+              {"no room to watch a child", test_no_room_for_a_child}, {"out of descriptors", test_out_of_descriptors})

@@ -4,9 +4,12 @@
 
 #include "check.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -164,6 +167,68 @@ static void test_held_by_a_tracer(void)
     }
 }
 
+static int watch_error; /* of every new watch; 0: none fails */
+
+/* In place of the library's. */
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    if (operation == EPOLL_CTL_ADD && watch_error != 0) {
+        errno = watch_error;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
+
+static uint32_t wants_nothing(void *owner)
+{
+    (void)owner;
+    return 0;
+}
+
+static void never_ready(void *owner, uint32_t events)
+{
+    (void)owner;
+    (void)events;
+    check(false);
+}
+
+/* The kernel has no room for another watch, and the poll set is full: the end is heard of all the same, in time. */
+static void test_no_room_to_watch(void)
+{
+    struct loop_io fillers[LOOP_DIRECT_MAX] = {0};
+    struct watcher watcher = {0}, other = {0};
+    siginfo_t info;
+    struct loop loop;
+    pid_t pid;
+
+    check_int(loop_init(&loop), 0);
+    watch_error = ENOMEM;
+    for (int i = 0; i < LOOP_DIRECT_MAX; i++) {
+        if (loop_io_link(&loop, &fillers[i], STDIN_FILENO, LOOP_YOUNG, wants_nothing, never_ready, NULL) < 0) {
+            break; /* some places are the loop's own */
+        }
+    }
+    pid = start(7);
+    check_fatal(loop_child_watch(&loop, &watcher.child, sys_pidfd_open(pid, 0), exited, &watcher) == 0);
+    check_int(loop_child_watch(&loop, &watcher.child, sys_pidfd_open(pid, 0), exited, &watcher), -EINVAL);
+    check_int(sys_waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    check_int(loop_child_watch(&loop, &other.child, sys_pidfd_open(getppid(), 0), exited, &other), 0); /* a stranger */
+    for (int i = 0; i < 3; i++) {
+        check_int(loop_turn(&loop, true), 0);
+    }
+    check_int(watcher.n_calls + other.n_calls, 0);
+    watch_error = 0;
+    turn_until_called(&loop, &watcher.n_calls);
+    check_int(watcher.status, 7);
+    check_int(other.n_calls, 0);
+    loop_child_unlink(&other.child);
+    loop_child_unlink(&other.child);
+    for (int i = 0; i < LOOP_DIRECT_MAX; i++) {
+        loop_io_unlink(&fillers[i]);
+    }
+    loop_deinit(&loop);
+}
+
 static void test_unlink_and_errors(void)
 {
     struct watcher watcher = {0};
@@ -178,7 +243,8 @@ static void test_unlink_and_errors(void)
     check_int(loop_child_watch(&loop, &watcher.child, sys_pidfd_open(pid, 0), exited, &watcher), 0);
     pidfd = sys_pidfd_open(pid, 0);
     check_int(loop_child_watch(&loop, &watcher.child, pidfd, exited, &watcher), -EINVAL);
-    check_int(sys_close(pidfd), -EBADF); /* taken also on failure */
+    check_int(sys_close(pidfd), -EBADF);                                          /* taken also on failure */
+    check_int(loop_child_watch(&loop, &unused, pidfd, exited, &watcher), -EBADF); /* no want of room */
     loop_child_unlink(&watcher.child);
     loop_child_unlink(&watcher.child);
     check_int(sys_kill(pid, SIGKILL), 0);
@@ -253,6 +319,7 @@ static void test_signals(void)
 
 CHECK_PROGRAM("loop/child", {"a child that exits, a child that is killed", test_exit_and_kill},
               {"a process that is not our child", test_stranger},
-              {"a child that a debugger holds", test_held_by_a_tracer}, {"let go, and misuse", test_unlink_and_errors},
+              {"a child that a debugger holds", test_held_by_a_tracer}, {"no room to watch", test_no_room_to_watch},
+              {"let go, and misuse", test_unlink_and_errors},
               {"kernel: a pidfd of an unreaped child", test_kernel_pidfd_of_a_zombie},
               {"signals are events", test_signals})
