@@ -205,6 +205,9 @@ static int serve(struct broker *broker, char ret_text[DAEMON_TEXT_MAX])
 
     announce(broker);
     (void)notify_send("READY=1");
+    if (broker->config->mode == DAEMON_LAUNCH) { /* one in front of one backend has found its definition there */
+        lookup_look(&broker->lookup);
+    }
     r = loop_run(&broker->loop);
     if (r < 0) {
         snprintf(ret_text, DAEMON_TEXT_MAX, "the loop ended: %s", strerror(-r));

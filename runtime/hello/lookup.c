@@ -39,7 +39,8 @@ struct lookup_job {
     _Atomic(bool) is_released; /* by one of loop and thread: the other one frees */
     /* the thread's while it runs */
     struct store store;
-    char service[NAME_SIZE_MAX + 1]; /* "": everything is looked at again */
+    char service[NAME_SIZE_MAX + 1]; /* "": everything is looked at again, or the directory alone */
+    bool is_look;                    /* the directory alone */
     nsec_t now_nsec;
     int result;
     size_t n_changed;
@@ -70,6 +71,10 @@ static void work(void *owner)
     struct lookup_job *job = owner;
     const struct definition *definition = NULL;
 
+    if (job->is_look) {
+        (void)store_look(&job->store, &job->fault); /* what there is to say is logged */
+        return;
+    }
     if (!*job->service) {
         job->n_changed = store_recheck(&job->store, job->now_nsec);
         return;
@@ -220,6 +225,11 @@ static int refuse_unread(const struct lookup *lookup, struct store_fault *ret_fa
     return STORE_E_BROKEN;
 }
 
+static bool is_recheck(const struct lookup_job *job)
+{
+    return !*job->service && !job->is_look;
+}
+
 static void say_unchecked(void)
 {
     log_warn(LOG_CODE_DEFINITIONS_RECHECKED, "SIGHUP: the directory of the definitions does not answer");
@@ -247,7 +257,7 @@ static void go_local(struct lookup *lookup)
 
     store_bind(lookup->store, job->store.dir_identity.dev);
     lookup->is_local = true;
-    lookup->must_recheck |= !*job->service;
+    lookup->must_recheck |= is_recheck(job);
     lookup->job = NULL;
     free_job(job);
     while (lookup->is_local && (waiter = first_of_all(lookup))) {
@@ -275,11 +285,13 @@ static void give_up(struct lookup *lookup)
 
     lookup->hung = lookup->job;
     lookup->job = NULL;
-    if (lookup->must_recheck || !*lookup->hung->service) {
+    refuse_hung(lookup, &fault);
+    if (lookup->must_recheck || is_recheck(lookup->hung)) {
         lookup->must_recheck = false;
         say_unchecked();
+    } else if (lookup->hung->is_look) {
+        log_warn(LOG_CODE_SERVICE_DEF_BROKEN, "%s", fault.detail);
     }
-    refuse_hung(lookup, &fault);
     tell_all(lookup, STORE_E_BROKEN, &fault);
 }
 
@@ -299,7 +311,7 @@ static void done(void *owner, bool given_up)
         write_lines(job);
         if (*job->service) {
             tell_asked(lookup, job);
-        } else {
+        } else if (!job->is_look) {
             say_rechecked(job->n_changed);
         }
         job->definition = definition_unref(job->definition);
@@ -309,12 +321,17 @@ static void done(void *owner, bool given_up)
 
 /* ---------------------------------------------------------------------------------------------------------- asking */
 
-/* What the next job is for: the first who waits, and all who ask the same; or everything. */
+/* What the next job is for: the first who waits, and all who ask the same; or everything; or the directory. */
 static void choose(struct lookup *lookup, struct lookup_job *job)
 {
     struct lookup_waiter *waiter = TAILQ_FIRST(&lookup->waiting), *next;
 
     *job->service = '\0';
+    job->is_look = lookup->must_look;
+    if (lookup->must_look) {
+        lookup->must_look = false;
+        return;
+    }
     if (lookup->must_recheck) {
         lookup->must_recheck = false;
         return;
@@ -359,10 +376,11 @@ static void start_next(struct lookup *lookup)
     struct store_fault fault = {0};
 
     if (lookup->is_local || (lookup->job && lookup->job->is_running) ||
-        (TAILQ_EMPTY(&lookup->waiting) && !lookup->must_recheck) || begin(lookup) >= 0) {
+        (TAILQ_EMPTY(&lookup->waiting) && !lookup->must_recheck && !lookup->must_look) || begin(lookup) >= 0) {
         return;
     }
     (void)refuse_unread(lookup, &fault);
+    lookup->must_look = false;
     if (lookup->must_recheck) {
         lookup->must_recheck = false;
         say_unchecked();
@@ -406,6 +424,12 @@ int lookup_get(struct lookup *lookup, struct slice service, nsec_t now_nsec, str
         }
     }
     return LOOKUP_E_WAIT;
+}
+
+void lookup_look(struct lookup *lookup)
+{
+    lookup->must_look = !lookup->is_local && !is_hung(lookup);
+    start_next(lookup);
 }
 
 void lookup_recheck(struct lookup *lookup)

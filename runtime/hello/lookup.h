@@ -49,7 +49,7 @@ struct lookup {
     struct lookup_waiters asked; /* those for whom the job under way is */
     struct lookup_job *job;      /* with the worker's own store; NULL: none was needed yet */
     struct lookup_job *hung;     /* given up, and its thread has not come back */
-    bool must_recheck;
+    bool must_recheck, must_look;
 };
 
 /* @loop and @store are borrowed; nobody else looks into @store afterwards. Allocates and opens nothing. */
@@ -64,6 +64,12 @@ void lookup_deinit(struct lookup *lookup);
  */
 int lookup_get(struct lookup *lookup, struct slice service, nsec_t now_nsec, struct lookup_waiter *waiter,
                const struct definition **ret_definition, struct store_fault *ret_fault);
+
+/*
+ * Has the worker look at the directory before anybody asks: what is wrong with it is in the log at once, and whoever
+ * asks first finds it known. Where no thread can be had nothing is looked at.
+ */
+void lookup_look(struct lookup *lookup);
 
 /* Stops waiting. Harmless when not waiting. */
 void lookup_leave(struct lookup_waiter *waiter);

@@ -465,6 +465,11 @@ static bool recheck_entry(struct store *store, const char *name, nsec_t now_nsec
     return r != STORE_E_UNSETTLED && r != STORE_E_ELSEWHERE && r >= 0 && !(r == STORE_E_BROKEN && was_broken);
 }
 
+int store_look(struct store *store, struct store_fault *ret_fault)
+{
+    return refresh_dir(store, ret_fault);
+}
+
 size_t store_recheck(struct store *store, nsec_t now_nsec)
 {
     char(*names)[NAME_SIZE_MAX + 1];

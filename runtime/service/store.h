@@ -82,6 +82,12 @@ int store_get(struct store *store, struct slice service, nsec_t now_nsec, const 
               struct store_fault *ret_fault);
 
 /*
+ * Looks at the directory alone and logs what is wrong with it, unless that was logged last. 0, STORE_E_NOT_FOUND,
+ * STORE_E_BROKEN with *@ret_fault filled, or STORE_E_ELSEWHERE.
+ */
+int store_look(struct store *store, struct store_fault *ret_fault);
+
+/*
  * Looks at everything that is cached once more and logs what changed (SIGHUP, decision 21). Returns the number of
  * definitions that changed, became broken or went away.
  */

@@ -59,7 +59,8 @@ static void check_latency(const struct sim_client *client)
 {
     uint64_t took_nsec = client->done_nsec - client->connected_nsec;
     uint64_t limit_nsec = (sim.is_real ? 20 : client->world->was_cleaned ? 10 : 2) * SEC; /* a real machine does more */
-    bool is_quick = sim.plan.slow_rate == 0 && client->world->n_clients < 20;
+    bool is_quick =
+        sim.plan.slow_rate == 0 && client->connected_nsec >= sim.slow_until_nsec && client->world->n_clients < 20;
 
     for (int i = 0; i < client->world->n_backends; i++) {
         const struct sim_backend *backend = client->world->backends[i];

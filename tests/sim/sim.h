@@ -234,6 +234,7 @@ struct sim {
     uint64_t n_calls, n_allocations; /* of the broker since the faults were allowed */
     uint64_t n_calls_total;
     uint32_t n_faults;
+    uint64_t slow_until_nsec; /* the worker's longest rest so far ends */
     enum sim_call fault_call; /* the last fault */
     int lasting_errno;        /* with which fault_call fails until lasting_nsec; 0: none does */
     uint64_t lasting_nsec;

@@ -124,6 +124,9 @@ void sim_thread_yield(void)
         uint64_t rest_nsec = sim_below(12 * SEC);
 
         threads[running].hold_until_nsec = sim.now_nsec + rest_nsec;
+        if (sim.slow_until_nsec < sim.now_nsec + rest_nsec) {
+            sim.slow_until_nsec = sim.now_nsec + rest_nsec;
+        }
         sim.n_faults += rest_nsec > 3 * SEC; /* some such rests and the job is given up */
         sim_trace("the worker rests for %llu ms", (unsigned long long)(rest_nsec / MSEC));
     }

@@ -291,16 +291,39 @@ static void test_leave_and_end(void)
 /* ---------------------------------------------------------------------------------------------------------- the log */
 
 static int pipe_fds[2];
+static char log_text[8192];
+static size_t log_size;
+
+static void open_log(void)
+{
+    check_int(sys_pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+    log_open(pipe_fds[1]);
+    log_size = 0;
+}
+
+static void close_log(void)
+{
+    log_open(STDERR_FILENO);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+static int n_logged(const char *word)
+{
+    ssize_t size = read(pipe_fds[0], log_text + log_size, sizeof(log_text) - 1 - log_size);
+    int n = 0;
+
+    log_size += size > 0 ? (size_t)size : 0;
+    log_text[log_size] = '\0';
+    for (const char *at = log_text; (at = strstr(at, word)); at++) {
+        n++;
+    }
+    return n;
+}
 
 static bool has_logged(const char *word)
 {
-    static char text[8192];
-    static size_t size;
-    ssize_t n = read(pipe_fds[0], text + size, sizeof(text) - 1 - size);
-
-    size += n > 0 ? (size_t)n : 0;
-    text[size] = '\0';
-    return strstr(text, word) != NULL;
+    return n_logged(word) > 0;
 }
 
 static void turn_until_logged(const char *word)
@@ -314,8 +337,7 @@ static void turn_until_logged(const char *word)
 static void test_log(void)
 {
     up(false);
-    check_int(sys_pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
-    log_open(pipe_fds[1]);
+    open_log();
     lookup_recheck(&lookup);
     check(has_logged("looked at again, 0 changed"));
     expect("tool", "/one");
@@ -330,9 +352,74 @@ static void test_log(void)
     define("tool", "/three");
     lookup_recheck(&lookup);
     check(has_logged("binary_path"));
-    log_open(STDERR_FILENO);
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
+    close_log();
+    down();
+}
+
+/* The look before anybody asks: what is wrong is said once, and nothing else is. */
+static void test_look(void)
+{
+    struct asker asker;
+
+    up(true);
+    open_log();
+    check_int(chmod(dir, 0750), 0);
+    lookup_look(&lookup);
+    turn_until_logged("other users can read it; make it private: chmod 700");
+    check_int(ask(&asker, "tool"), LOOKUP_E_WAIT);
+    wait_for(&asker);
+    check_int(asker.result, STORE_E_BROKEN);
+    check_int(n_logged("security-violation"), 1);
+    check_int(chmod(dir, 0700), 0);
+    expect("tool", "/one");
+    close_log();
+    down();
+    up(true);
+    open_log();
+    lookup_look(&lookup);
+    check_int(ask(&asker, "tool"), LOOKUP_E_WAIT); /* whoever asks meanwhile is answered behind it */
+    wait_for(&asker);
+    check_str(asker.binary_path, "/one");
+    check_int(n_logged("loaded tool.txtpb"), 1);
+    check_int(n_logged("\n"), 1);
+    lookup_look(&lookup); /* it is known */
+    check(lookup.is_local && !lookup.job);
+    close_log();
+    down();
+}
+
+/* One that is not there is none of anybody's business; one that does not answer is. */
+static void test_look_in_vain(void)
+{
+    struct asker asker;
+
+    up(false);
+    open_log();
+    snprintf(dir + strlen(dir), sizeof(dir) - strlen(dir), "/none");
+    store_deinit(&store);
+    check_int(store_init(&store, dir), 0);
+    store.is_local_fs = kind;
+    lookup_look(&lookup);
+    check_int(ask(&asker, "tool"), LOOKUP_E_WAIT);
+    wait_for(&asker);
+    check_int(asker.result, STORE_E_NOT_FOUND);
+    check_int(n_logged("\n"), 0);
+    close_log();
+    down();
+    up(false);
+    open_log();
+    lookup.limit_nsec = 20 * NSEC_PER_MSEC;
+    is_dead = true;
+    lookup_look(&lookup);
+    turn_until_logged("has not answered for 10 s");
+    check_int(ask(&asker, "tool"), STORE_E_BROKEN);
+    lookup_look(&lookup);
+    check_int(n_logged("\n"), 1);
+    is_dead = false;
+    while (loop_jobs_stuck(&loop) > 0) {
+        (void)sys_poll(NULL, 0, 1);
+    }
+    close_log();
     down();
 }
 
@@ -341,4 +428,5 @@ CHECK_PROGRAM("hello/lookup", {"a local directory", test_local},
               {"an answer is not older than its question", test_no_older_than_the_question},
               {"a share that does not answer", test_hung_share},
               {"a directory that does not answer at the first look", test_hung_unknown},
-              {"leaving, cancelling, ending", test_leave_and_end}, {"the log", test_log})
+              {"leaving, cancelling, ending", test_leave_and_end}, {"the log", test_log},
+              {"a look before anybody asks", test_look}, {"a look in vain", test_look_in_vain})
