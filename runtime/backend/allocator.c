@@ -117,18 +117,6 @@ int allocator_reserve(struct allocator *allocator, struct endpoint_reservation *
     return ALLOCATOR_E_EXHAUSTED;
 }
 
-int allocator_reserve_path(struct allocator *allocator, const char *path, struct endpoint_reservation *reservation)
-{
-    if (strlen(path) >= ALLOCATOR_PATH_SIZE) {
-        return ALLOCATOR_E_TOO_LONG;
-    }
-    if (is_reserved(allocator, path)) {
-        return ALLOCATOR_E_EXHAUSTED;
-    }
-    hold(allocator, reservation, path);
-    return 0;
-}
-
 void allocator_release(struct endpoint_reservation *reservation)
 {
     if (!reservation->is_held) {

@@ -53,9 +53,6 @@ void allocator_init(struct allocator *allocator, const char *user_hash, const ch
  */
 int allocator_reserve(struct allocator *allocator, struct endpoint_reservation *reservation);
 
-/* Reserves exactly @path. 0, ALLOCATOR_E_TOO_LONG, or ALLOCATOR_E_EXHAUSTED when it is reserved already. */
-int allocator_reserve_path(struct allocator *allocator, const char *path, struct endpoint_reservation *reservation);
-
 /* Gives the path back. Harmless when none is held. */
 void allocator_release(struct endpoint_reservation *reservation);
 
