@@ -120,8 +120,13 @@ help: ## this list
 	@echo "  make unit-<layer> build and run the unit tests of one layer of runtime/"
 	@echo "Variables: BUILD=build (a path without spaces), CC, CFLAGS, LDFLAGS, OPT=-O2, V=1 (shows the commands)"
 
+# the groups of scripts/install-deps that a target needs; `make DEPS= TARGET` installs nothing
+DEPS     := build test
+coverage: DEPS += coverage
+interop: DEPS += interop
+
 deps: ## install what is missing (Debian packages); without root, print the one command to run
-	@scripts/install-deps build test
+	@$(if $(strip $(DEPS)),scripts/install-deps $(DEPS))
 
 run: deps ## build, then see the broker work: a cold call, a warm call, a refusal (private runtime directory, stops everything)
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all
@@ -133,20 +138,20 @@ check: deps ## build and run every test; the last line is `N passed, N failed`
 check-only: all tests
 	@BUILD="$(BUILD)" scripts/run-tests
 
-gen: ## regenerate gen/ from grammar/ and statemachines/ (needs ragel, lemon)
+gen: deps ## regenerate gen/ from grammar/ and statemachines/
 	@BUILD="$(BUILD)" scripts/gen gen
 
-check-gen: ## regenerate in a scratch tree and compare; proves itself by corrupting a copy
+check-gen: deps ## regenerate in a scratch tree and compare; proves itself by corrupting a copy
 	@BUILD="$(BUILD)" scripts/check-gen
 
-verify: ## check the machines' models exhaustively with SPIN, and that named mutations break them
+verify: deps ## check the machines' models exhaustively with SPIN, and that named mutations break them
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" $(FSMGEN)
 	@BUILD="$(BUILD)" scripts/verify
 
-fuzz: ## run every libFuzzer target for FUZZ_SECONDS (default 60) each
+fuzz: deps ## run every libFuzzer target for FUZZ_SECONDS (default 60) each
 	@BUILD="$(BUILD)" scripts/fuzz
 
-coverage: ## what corpora and unit tests reach of the parsers of foreign bytes (needs clang, llvm)
+coverage: deps ## what corpora and unit tests reach of the parsers of foreign bytes
 	@BUILD="$(BUILD)" scripts/coverage
 
 bench: ## measure: a table with goals and verdicts, CSV under $(BUILD)/bench
@@ -157,13 +162,13 @@ bench-quick: ## the same in under a minute
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all bench-tools
 	@BUILD="$(BUILD)" scripts/bench --quick
 
-asan: ## the whole suite under AddressSanitizer and UBSan (in $(BUILD)/asan)
+asan: deps ## the whole suite under AddressSanitizer and UBSan (in $(BUILD)/asan)
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)/asan" SAN=1 all tests
 	@BUILD="$(BUILD)/asan" SAN=1 scripts/run-tests
 
 ubsan: asan ## the same run: one build has both sanitizers
 
-valgrind: ## the daemon's end-to-end tests with the daemon under valgrind
+valgrind: deps ## the daemon's end-to-end tests with the daemon under valgrind
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all tests
 	@BUILD="$(BUILD)" scripts/run-tests --valgrind
 
@@ -171,11 +176,11 @@ lint: ## layers, bare kernel calls, unfinished words
 	@scripts/lint-layers
 	@scripts/lint-layers --self-test
 
-tidy: ## clang-tidy and cppcheck at the committed settings
+tidy: deps ## clang-tidy and cppcheck at the committed settings
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" proto
 	@BUILD="$(BUILD)" scripts/tidy
 
-interop: ## run against the reference implementation, newest and oldest release (built once, cached outside the tree)
+interop: deps ## run against the reference implementation, newest and oldest release (built once, cached outside the tree; needs cargo)
 	@$(MAKE) --no-print-directory BUILD="$(BUILD)" all interop-tools
 	@BUILD="$(BUILD)" scripts/interop
 
