@@ -61,14 +61,14 @@ static void on_gone(void *owner, struct backend *backend, const siginfo_t *info)
 
     (void)owner;
     if (!info) {
-        log_event(&record, "backend of %s, pid %d, has ended", backend->key.instance, (int)backend->pid);
+        log_event(&record, "backend " KEY_FORMAT ", pid %d, has ended", KEY_ARGS(&backend->key), (int)backend->pid);
     } else if (info->si_code == CLD_EXITED && info->si_status == 0) {
-        log_event(&record, "backend of %s, pid %d, has exited", backend->key.instance, (int)backend->pid);
+        log_event(&record, "backend " KEY_FORMAT ", pid %d, has exited", KEY_ARGS(&backend->key), (int)backend->pid);
     } else {
         record.level = LOG_WARN;
         record.code = LOG_CODE_BACKEND_CRASHED;
-        log_event(&record, "backend of %s, pid %d, has crashed: %s %d", backend->key.instance, (int)backend->pid,
-                  info->si_code == CLD_EXITED ? "status" : "signal", info->si_status);
+        log_event(&record, "backend " KEY_FORMAT ", pid %d, has crashed: %s %d", KEY_ARGS(&backend->key),
+                  (int)backend->pid, info->si_code == CLD_EXITED ? "status" : "signal", info->si_status);
     }
 }
 

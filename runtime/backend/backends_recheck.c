@@ -20,8 +20,9 @@ static void on_lost(struct backend *backend, void *userdata)
     };
 
     (void)userdata;
-    log_event(&record, "the socket %s of the backend of %s, pid %d, was removed by somebody: it gets no more clients",
-              backend_path(backend), backend->key.instance, (int)backend->pid);
+    log_event(&record,
+              "the socket %s of the backend " KEY_FORMAT ", pid %d, was removed by somebody: it gets no more clients",
+              backend_path(backend), KEY_ARGS(&backend->key), (int)backend->pid);
 }
 
 void backends_recheck_endpoints(struct backends *backends)

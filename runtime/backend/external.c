@@ -157,7 +157,7 @@ static void on_hashed(struct exe_hash_waiter *waiter, enum exe_hash_outcome outc
     log_event(&(struct log_record){.code = LOG_CODE_EXTERNAL_REGISTERED,
                                    .service = slice_from(external->key.service),
                                    .version = slice_from(external->key.version)},
-              "backend of %s at %s registered", external->key.instance, external->path);
+              "backend " KEY_FORMAT " at %s registered", KEY_ARGS(&external->key), external->path);
     conclude(external, NULL);
 }
 

@@ -19,6 +19,10 @@ struct backend_key {
     char version[65];
 };
 
+/* How log lines name a backend. */
+#define KEY_FORMAT "%s %s of %s"
+#define KEY_ARGS(key) (key)->service, (key)->version, (key)->instance
+
 /*
  * Fills *@ret. @exe_hash points to 32 bytes or is NULL (not hashed). Returns false, and writes nothing, when a part is
  * longer than its place.

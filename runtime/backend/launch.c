@@ -337,7 +337,7 @@ void launch_log_start(const struct launch *launch)
     struct log_record record = record_of(launch);
 
     record.code = LOG_CODE_LAUNCH_STARTED;
-    log_event(&record, "launching %.512s for %s", launch->binary.path, launch->key.instance);
+    log_event(&record, "launching %.512s for " KEY_FORMAT, launch->binary.path, KEY_ARGS(&launch->key));
 }
 
 void launch_report(struct launch *launch, enum launch_report_arg how)
@@ -347,23 +347,23 @@ void launch_report(struct launch *launch, enum launch_report_arg how)
     switch (how) {
     case LAUNCH_REPORT_UP:
         record.code = LOG_CODE_LAUNCH_READY;
-        log_event(&record, "backend of %s is up: pid %d, %llu ms, %u probes", launch->key.instance, (int)launch->pid,
-                  elapsed_ms(launch), launch->attempt + 1);
+        log_event(&record, "backend " KEY_FORMAT " is up: pid %d, %llu ms, %u probes", KEY_ARGS(&launch->key),
+                  (int)launch->pid, elapsed_ms(launch), launch->attempt + 1);
         break;
     case LAUNCH_REPORT_FOUND:
         record.code = LOG_CODE_LAUNCH_READY;
-        log_event(&record, "backend of %s was up already", launch->key.instance);
+        log_event(&record, "backend " KEY_FORMAT " was up already", KEY_ARGS(&launch->key));
         break;
     case LAUNCH_REPORT_REFUSED:
         record.code = LOG_CODE_LAUNCH_REFUSED;
-        log_event(&record, "no launch for %s: %s", launch->key.instance, launch->failure);
+        log_event(&record, "no launch for " KEY_FORMAT ": %s", KEY_ARGS(&launch->key), launch->failure);
         break;
     case LAUNCH_REPORT_FAILED:
     case LAUNCH_REPORT_MAX:
         record.level = LOG_WARN;
         record.code = LOG_CODE_LAUNCH_FAILED;
-        log_event(&record, "launch for %s failed after %llu ms: %s", launch->key.instance, elapsed_ms(launch),
-                  launch->failure);
+        log_event(&record, "launch for " KEY_FORMAT " failed after %llu ms: %s", KEY_ARGS(&launch->key),
+                  elapsed_ms(launch), launch->failure);
         break;
     }
 }
