@@ -17,7 +17,12 @@
 #include "cli/conform_probe.h"
 #include "wire/envelope.h"
 
-enum { MANY = 16, LANE_RESERVED = 0x7F00 /* of a range that nobody may serve */, PROBE_BODY_MAX = 65536 };
+enum {
+    MANY = 16,
+    LANE_RESERVED = 0x7F00 /* of a range that nobody may serve */,
+    PROBE_BODY_MAX = 65536,
+    FIRST_FRAME_S = 5
+};
 
 /* ----------------------------------------------------------------------------------------------------------- probes */
 
@@ -481,6 +486,25 @@ static enum conform_verdict check_half_crowd(struct conform *conform)
     return probe_beside(conform, "\x01\x32\x00\x00\x00\x08", 6, "16 connections with half a frame");
 }
 
+/* Takes as long as the deadline; last, since a backend that serves one at a time would be busy for all other rules. */
+static enum conform_verdict check_first_frame(struct conform *conform)
+{
+    _cleanup_(buffer_deinit) struct buffer in = {.limit = FRAME_BODY_MAX};
+    _cleanup_close_ int fd = -1;
+    enum conform_verdict verdict;
+    int r;
+
+    if (conform_dial(conform, &fd)) {
+        return CONFORM_FAILS;
+    }
+    r = conform_read_all(fd, nsec_add(clock_monotonic(), (FIRST_FRAME_S + 1) * NSEC_PER_SEC), &in);
+    verdict = conform_lives_on(conform, "a connection without a frame");
+    if (verdict == CONFORM_HOLDS && r != 0) {
+        return conform_notice(conform, "one that says nothing stays open: costs a descriptor, breaks nothing");
+    }
+    return verdict;
+}
+
 const struct conform_rule conform_backend_rules[] = {
     {"accepts", "03 §15.1", "connections of its user are accepted", check_accepts},
     {"probe-in-time", "03 §5.4", "a probe is answered within 500 ms", check_in_time},
@@ -508,5 +532,6 @@ const struct conform_rule conform_backend_rules[] = {
     {"end-within-frame", "03 §15.2", "connections that end within a frame do no harm", check_end_within_frame},
     {"idle-crowd", "03 §15.1", "16 idle connections do not stop a probe", check_idle_crowd},
     {"half-crowd", "03 §15.1", "16 half frames do not stop a probe", check_half_crowd},
+    {"first-frame", "03 §5.4", "a connection without a frame is closed after 5 s", check_first_frame},
     {0},
 };

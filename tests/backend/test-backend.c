@@ -18,6 +18,7 @@
  *   delay_ms=N        nor before this time is over
  *   wrong=FIELD       answer with another pid, exe_path, exe_hash, boot_id, namespace or path
  *   exit_file=PATH    exit with `code` as soon as PATH exists
+ *   patience_ms=N     close all connections when nobody has said anything for this long
  *   linger=1          start a grandchild in the same group that lives as long as it is let
  *   ignore_term=1     ignore SIGTERM
  *   leave_socket=1    do not unlink the socket at a clean exit
@@ -52,7 +53,7 @@ enum { CLIENTS_MAX = 256, READ_MAX = 1 << 20 };
 
 struct conf {
     char mode[32], wrong[32], wait_file[512], exit_file[512];
-    int code, delay_ms;
+    int code, delay_ms, patience_ms;
     int linger, log, ignore_term, leave_socket;
 };
 
@@ -113,6 +114,8 @@ static void set_option(const char *name, const char *value)
         conf.code = atoi(value);
     } else if (strcmp(name, "delay_ms") == 0) {
         conf.delay_ms = atoi(value);
+    } else if (strcmp(name, "patience_ms") == 0) {
+        conf.patience_ms = atoi(value);
     } else if (strcmp(name, "linger") == 0) {
         conf.linger = atoi(value);
     } else if (strcmp(name, "log") == 0) {
@@ -417,7 +420,7 @@ static void accept_client(int listener)
 
 static void serve(int listener)
 {
-    int n, timeout_ms = *conf.exit_file ? 1 : -1;
+    int n, n_ready, timeout_ms = *conf.exit_file ? 1 : conf.patience_ms > 0 ? conf.patience_ms : -1;
 
     while (!*conf.exit_file || access(conf.exit_file, F_OK) != 0) {
         set[0] = (struct pollfd){.fd = listener, .events = POLLIN};
@@ -425,7 +428,11 @@ static void serve(int listener)
             set[i + 1] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
         }
         n = n_clients;
-        if (poll(set, (nfds_t)n + 1, timeout_ms) < 0) {
+        n_ready = poll(set, (nfds_t)n + 1, timeout_ms);
+        while (n_ready == 0 && conf.patience_ms > 0 && n_clients > 0) {
+            drop_client(0);
+        }
+        if (n_ready <= 0) {
             continue;
         }
         for (int i = n - 1; i >= 0; i--) {

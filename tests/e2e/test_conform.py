@@ -19,7 +19,8 @@ from harness import BUILD, LANE_PROBE, Conn, frame, pb, say_hello, wait_for
 BACKEND = os.path.join(BUILD, "tests/examples/backend-30-lines")
 CLIENT = os.path.join(BUILD, "tests/examples/client-10-lines")
 LANE = 0xF001
-BACKEND_RULES, BROKER_RULES = 26, 23
+BACKEND_RULES, BROKER_RULES = 27, 23
+PATIENCE = 0.3    # how long a backend here waits for a first frame
 
 
 def conform(case, *args, fails=None, **env):
@@ -209,7 +210,7 @@ class TestBackend(harness.Case):
     """The backend that the other tests launch: good by default, and broken as it is told."""
 
     def start(self, **config):
-        program = self.box.install_program("t", config=config)
+        program = self.box.install_program("t", config={"patience_ms": int(PATIENCE * 1000), **config})
         path = os.path.join(self.box.sockets, "t.sock")
         process = subprocess.Popen([program, path, "ns"], env=self.box.env())
         self.addCleanup(process.wait)
@@ -283,11 +284,13 @@ class Model:
 
     def _serve(self, conn):
         data = b""
+        conn.settimeout(None if self.defect == "waits for ever" else PATIENCE)
         try:
             while True:
                 piece = conn.recv(65536)
                 if not piece:
                     break
+                conn.settimeout(None)
                 data += piece
                 used = self._judge(conn, data)
                 if used is None:
@@ -383,6 +386,11 @@ class BrokenBackends(harness.Case):
     def test_no_tail(self):
         rules = self.judge("no tail", self.ALWAYS)
         self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["identity-tail"]))
+
+    def test_waits_for_ever(self):
+        rules = self.judge("waits for ever")
+        self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["first-frame"]))
+        self.assertIn("stays open", rules["first-frame"][2])
 
     def test_late(self):
         rules = self.judge("late once")
