@@ -541,7 +541,7 @@ int sim_clock_gettime(clockid_t clock, struct timespec *ret)
     uint64_t nsec;
 
     (void)sim_enter(CALL_clock_gettime);
-    nsec = sim.now_nsec + (clock == CLOCK_REALTIME ? UINT64_C(1750000000) * SEC : 0);
+    nsec = clock == CLOCK_REALTIME ? sim_unix_nsec() : sim.now_nsec;
     *ret = (struct timespec){.tv_sec = (time_t)(nsec / SEC), .tv_nsec = (long)(nsec % SEC)};
     return 0;
 }

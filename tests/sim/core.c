@@ -46,6 +46,7 @@ void sim_reset(uint64_t seed, const struct sim_plan *plan)
     sim.random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     sim.draws = draw_stream(0);
     sim.now_nsec = sim.start_nsec = 1000 * SEC;
+    sim.unix_nsec = UINT64_C(1750000000) * SEC;
     sim.hash = UINT64_C(14695981039346656037);
     if (plan) {
         sim.plan = *plan;
@@ -115,6 +116,19 @@ static int fault_of(enum sim_call call)
     return error;
 }
 
+uint64_t sim_unix_nsec(void)
+{
+    return sim.unix_nsec + sim.now_nsec;
+}
+
+static void set_clock(void)
+{
+    const uint64_t day_nsec = UINT64_C(86400) * SEC;
+
+    sim.unix_nsec = UINT64_C(1750000000) * SEC + sim_below(2 * day_nsec) - day_nsec;
+    sim_trace("the time of day is set to %llu s", (unsigned long long)(sim_unix_nsec() / SEC));
+}
+
 static void pass_time(enum sim_call call)
 {
     sim.seen[sim_in_thread()][call] = 1;
@@ -126,6 +140,9 @@ static void pass_time(enum sim_call call)
         if (sim.on_death) {
             longjmp(*sim.on_death, 2);
         }
+    }
+    if (sim.plan.clock_rate > 0 && sim_chance(sim.plan.clock_rate, 1024)) {
+        set_clock();
     }
     if (sim_chance(sim.plan.preempt_rate, 1024)) {
         if (sim_in_thread()) {

@@ -20,11 +20,10 @@
 enum { LINKS_MAX = 40 };
 
 #define STAMP_NSEC (4 * MSEC)
-#define UNIX_AT_START (UINT64_C(1750000000) * SEC)
 
 static struct timespec stamp(void)
 {
-    uint64_t nsec = UNIX_AT_START + sim.now_nsec / STAMP_NSEC * STAMP_NSEC;
+    uint64_t nsec = sim_unix_nsec() / STAMP_NSEC * STAMP_NSEC;
 
     return (struct timespec){.tv_sec = (time_t)(nsec / SEC), .tv_nsec = (long)(nsec % SEC)};
 }

@@ -255,6 +255,7 @@ void run_draw(uint64_t seed, struct run *ret)
         plan->kill_at = 1 + sim_below(400);
         plan->is_power_cut = sim_chance(1, 2);
     }
+    plan->clock_rate = sim_chance(1, 4) ? (uint32_t)(1 << sim_below(8)) : 0;
 }
 
 /* ------------------------------------------------------------------------------------------------- many, in a child */

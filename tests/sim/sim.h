@@ -211,6 +211,7 @@ struct sim_plan {
     uint32_t slow_rate;    /* in 1024: a job of the worker rests for up to 12 s at a call */
     uint32_t delay_rate;   /* in 1024: others run although the broker could */
     uint32_t starve_rate;  /* in 1024: and for up to 100 ms */
+    uint32_t clock_rate;   /* in 1024: somebody sets the time of day, up to a day forth or back, before a call */
     size_t socket_buffer;  /* bytes towards who dialled, 0: 16384 */
     rlim_t nofile;         /* descriptors of the broker, 0: SIM_FDS */
     bool is_power_cut;     /* with kill_at: the disk loses what was not synced */
@@ -220,6 +221,7 @@ struct sim_plan {
 struct sim {
     uint64_t seed, random, draws; /* the scheduler's dice, the world's */
     uint64_t now_nsec, start_nsec;
+    uint64_t unix_nsec; /* the time of day when the machine was started */
     struct sim_plan plan;
     struct sim_proc *current; /* whose calls these are */
     struct sim_actor *actor;  /* whose step it is; NULL: nobody's */
@@ -259,6 +261,9 @@ void sim_reset(uint64_t seed, const struct sim_plan *plan);
 void *sim_new(size_t size);
 char *sim_copy(const char *text);
 void sim_forget(void); /* the reset, of the memory */
+
+/* The time of day, which others may set. */
+uint64_t sim_unix_nsec(void);
 
 /* The scheduler's dice: who goes next, what gets through, what fails. */
 uint64_t sim_random(void);
