@@ -45,13 +45,18 @@ static int not_connected(struct rpb_client *client)
 
 const struct rpb_client_failure *rpb_client_failure(const struct rpb_client *client)
 {
-    return &client->last->shown;
+    static const struct rpb_client_failure no_client = {
+        .status = RPB_CLIENT_E_NO_MEMORY,
+        .reason = "",
+        .text = "there is no client: no memory for one, or none was made",
+    };
+
+    return client ? &client->last->shown : &no_client;
 }
 
 const char *rpb_client_text(const struct rpb_client *client)
 {
-    return client ? client->last->shown.text
-                  : "the client could not be made: no memory, or an option is missing or wrong";
+    return rpb_client_failure(client)->text;
 }
 
 /* ----------------------------------------------------------------------------------------------- making, letting go */
@@ -68,17 +73,21 @@ int rpb_client_new(const struct rpb_client_options *options, struct rpb_client *
     client_failure_init(&client->fatal);
     client_failure_init(&client->soft);
     client->last = &client->soft;
-    r = client_settings_init(&client->settings, options);
+    r = client_settings_init(&client->settings, options, &client->fatal);
     client_connect_init(&client->connect, &client->settings, &client->fatal);
-    if (!r && client_calls_init(&client->calls, client->settings.in_flight_max) < 0) {
+    if (client_calls_init(&client->calls, client->settings.in_flight_max) < 0) {
         r = RPB_CLIENT_E_NO_MEMORY;
     }
-    if (r) {
+    if (r == RPB_CLIENT_E_NO_MEMORY) {
         rpb_client_free(client);
         return r;
     }
     *ret_client = client;
-    return RPB_CLIENT_OK;
+    if (r) {
+        client->state = CLIENT_STATE_FAILED;
+        client->last = &client->fatal;
+    }
+    return r;
 }
 
 void rpb_client_free(struct rpb_client *client)
@@ -94,6 +103,9 @@ void rpb_client_free(struct rpb_client *client)
 
 void rpb_client_close(struct rpb_client *client)
 {
+    if (!client) {
+        return;
+    }
     if (client->state == CLIENT_STATE_CONNECTING) {
         client_connect_give_up(&client->connect);
     }
@@ -139,7 +151,9 @@ int rpb_client_begin(struct rpb_client *client)
     int r;
 
     if (client->state != CLIENT_STATE_NEW) {
-        return client_fail_soft(client, RPB_CLIENT_E_STATE);
+        /* one with wrong options could never begin: that is still what is wrong */
+        return client->fatal.shown.status == RPB_CLIENT_E_ARGUMENT ? not_connected(client)
+                                                                   : client_fail_soft(client, RPB_CLIENT_E_STATE);
     }
     client->state = CLIENT_STATE_CONNECTING;
     r = client_settings_may_use_broker(&client->settings, &client->fatal);

@@ -36,69 +36,85 @@ nsec_t client_timeout(uint64_t timeout_ms, nsec_t fallback)
     return nsec_from_msec(timeout_ms > TIMEOUT_MAX_MSEC ? TIMEOUT_MAX_MSEC : timeout_ms);
 }
 
-/* Copies @text, or @fallback for NULL; both NULL: NULL. */
-static int copy(struct client_settings *settings, const char *text, const char *fallback, const char **ret)
-{
-    const char *source = text ? text : fallback;
-    size_t size;
-    char *copied;
-
-    if (!client_text_is_fit(source)) {
-        return RPB_CLIENT_E_ARGUMENT;
-    }
-    if (source) {
-        size = strlen(source) + 1;
-        copied = arena_alloc(&settings->strings, size);
-        if (!copied) {
-            return RPB_CLIENT_E_NO_MEMORY;
-        }
-        source = memcpy(copied, source, size);
-    }
-    *ret = source;
-    return RPB_CLIENT_OK;
-}
-
 /*
  * The caller's structure may be shorter than ours (an older program), but not than that of version 1.0, or longer, but
  * then with nothing in what we do not know.
  */
-static bool take_options(const struct rpb_client_options *options, struct rpb_client_options *ret)
+static int take_options(const struct rpb_client_options *options, struct rpb_client_options *ret,
+                        struct client_failure *failure)
 {
     const size_t least = offsetof(struct rpb_client_options, server_uid) + sizeof(options->server_uid);
     const unsigned char *bytes = (const unsigned char *)options;
 
-    if (!options || options->size < least) {
-        return false;
+    if (!options) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "there are no options");
+    }
+    if (options->size < least) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0,
+                           "option size is %zu; RPB_CLIENT_OPTIONS() or rpb_client_options_init() sets it",
+                           options->size);
     }
     for (size_t i = sizeof(*ret); i < options->size; i++) {
         if (bytes[i]) {
-            return false;
+            return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0,
+                               "an option is set that only a later version of this library knows");
         }
     }
     *ret = (struct rpb_client_options){0};
     memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
-    return true;
+    return RPB_CLIENT_OK;
 }
 
-static int copy_strings(struct client_settings *settings, const struct rpb_client_options *o)
-{
-    const struct {
-        const char *text, *fallback;
-        const char **ret;
-    } texts[] = {
-        {o->service, NULL, &settings->service},
-        {o->version, NULL, &settings->version},
-        {o->broker, NULL, &settings->broker},
-        {o->instance, "shared", &settings->instance},
-        {o->cached_endpoint, NULL, &settings->cached_endpoint},
-        {o->self_version, NULL, &settings->self_version},
-        {o->client_version, "", &settings->client_version},
-        {o->lib_name, LIB_NAME, &settings->lib_name},
-        {o->lib_version, RPB_VERSION, &settings->lib_version},
-    };
+struct text_option {
+    const char *name, *text, *fallback;
+    bool is_required;
+    const char **ret;
+};
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        int r = copy(settings, texts[i].text, texts[i].fallback, texts[i].ret);
+/* Copies the text, or its fallback for NULL; both NULL: NULL. */
+static int copy(struct client_settings *settings, const struct text_option *option, struct client_failure *failure)
+{
+    const char *source = option->text ? option->text : option->fallback;
+    size_t size;
+    char *copied;
+
+    if (!source) {
+        return option->is_required
+                   ? client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option %s is missing", option->name)
+                   : RPB_CLIENT_OK;
+    }
+    size = strnlen(source, TEXT_MAX + 1) + 1;
+    if (size > TEXT_MAX + 1) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option %s is longer than %u bytes", option->name,
+                           TEXT_MAX);
+    }
+    if (!client_text_is_fit(source)) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option %s is not UTF-8", option->name);
+    }
+    copied = arena_alloc(&settings->strings, size);
+    if (!copied) {
+        return RPB_CLIENT_E_NO_MEMORY;
+    }
+    *option->ret = memcpy(copied, source, size);
+    return RPB_CLIENT_OK;
+}
+
+static int copy_strings(struct client_settings *settings, const struct rpb_client_options *o,
+                        struct client_failure *failure)
+{
+#define TEXT(name, fallback, is_required)                                                                              \
+    {                                                                                                                  \
+#name, o->name, fallback, is_required, &settings->name                                                         \
+    }
+    const struct text_option options[] = {
+        TEXT(service, NULL, true),       TEXT(version, NULL, true),          TEXT(broker, NULL, false),
+        TEXT(instance, "shared", false), TEXT(cached_endpoint, NULL, false), TEXT(self_version, NULL, false),
+        TEXT(client_version, "", false), TEXT(lib_name, LIB_NAME, false),    TEXT(lib_version, RPB_VERSION, false),
+    };
+#undef TEXT
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        int r = copy(settings, &options[i], failure);
 
         if (r) {
             return r;
@@ -107,33 +123,54 @@ static int copy_strings(struct client_settings *settings, const struct rpb_clien
     return RPB_CLIENT_OK;
 }
 
-int client_settings_init(struct client_settings *settings, const struct rpb_client_options *given)
+/* What is wrong with the options, whose texts are copied already. */
+static int judge(const struct client_settings *settings, const struct rpb_client_options *options,
+                 struct client_failure *failure)
 {
-    const unsigned int known_flags = RPB_CLIENT_IGNORE_DISABLE | RPB_CLIENT_SERVER_UID;
+    const unsigned int unknown = options->flags & ~(RPB_CLIENT_IGNORE_DISABLE | RPB_CLIENT_SERVER_UID);
+    struct instance_id unused;
+    int r = instance_parse(settings->instance, &unused);
+
+    if (r) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option instance: %s; got \"%s\"", instance_error_text(r),
+                           settings->instance);
+    }
+    if (options->retries > RPB_CLIENT_RETRIES_MAX) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option retries is %u; at most %u", options->retries,
+                           RPB_CLIENT_RETRIES_MAX);
+    }
+    if (options->in_flight_max > RPB_CLIENT_IN_FLIGHT_MAX) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option in_flight_max is %u; at most %u",
+                           options->in_flight_max, RPB_CLIENT_IN_FLIGHT_MAX);
+    }
+    if (unknown) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option flags has unknown bits: 0x%x", unknown);
+    }
+    return RPB_CLIENT_OK;
+}
+
+int client_settings_init(struct client_settings *settings, const struct rpb_client_options *given,
+                         struct client_failure *failure)
+{
     struct rpb_client_options taken;
     const struct rpb_client_options *options = &taken;
-    struct instance_id unused;
     int r;
 
-    *settings = (struct client_settings){0};
-    if (!take_options(given, &taken) || !options->service || !options->version ||
-        options->retries > RPB_CLIENT_RETRIES_MAX || options->in_flight_max > RPB_CLIENT_IN_FLIGHT_MAX ||
-        options->flags & ~known_flags) {
-        return RPB_CLIENT_E_ARGUMENT;
-    }
+    *settings = (struct client_settings){.in_flight_max = RPB_CLIENT_IN_FLIGHT_DEFAULT};
     arena_init(&settings->strings, NULL, 0, 16 * (TEXT_MAX + 1));
-    r = copy_strings(settings, options);
+    r = take_options(given, &taken, failure);
+    r = r ? r : copy_strings(settings, options, failure);
+    r = r ? r : judge(settings, options, failure);
     if (r) {
         return r;
-    }
-    if (instance_parse(settings->instance, &unused)) {
-        return RPB_CLIENT_E_ARGUMENT;
     }
     settings->keepalive_secs = options->keepalive_secs;
     settings->timeout_nsec = client_timeout(
         options->timeout_ms, nsec_from_msec(env_msec(RPB_ENV_CLIENT_TIMEOUT_MS, RPB_CLIENT_TIMEOUT_DEFAULT_MS)));
     settings->retries = options->retries;
-    settings->in_flight_max = options->in_flight_max ? options->in_flight_max : RPB_CLIENT_IN_FLIGHT_DEFAULT;
+    if (options->in_flight_max) {
+        settings->in_flight_max = options->in_flight_max;
+    }
     settings->flags = options->flags;
     settings->server_uid = options->flags & RPB_CLIENT_SERVER_UID ? options->server_uid : sys_getuid();
     return RPB_CLIENT_OK;

@@ -20,8 +20,12 @@ struct client_settings {
     uid_t server_uid;
 };
 
-/* Copies @options. RPB_CLIENT_OK, E_ARGUMENT or E_NO_MEMORY; client_settings_deinit() in any case. */
-int client_settings_init(struct client_settings *settings, const struct rpb_client_options *options);
+/*
+ * Copies @options. RPB_CLIENT_OK, E_ARGUMENT with @failure or E_NO_MEMORY; client_settings_deinit() in any case.
+ * Without success it is good for nothing but the making of a client that never connects.
+ */
+int client_settings_init(struct client_settings *settings, const struct rpb_client_options *options,
+                         struct client_failure *failure);
 void client_settings_deinit(struct client_settings *settings);
 
 /* A duration of the public interface in nanoseconds: 0 is @fallback, and nothing is longer than 24 h. */

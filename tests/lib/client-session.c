@@ -75,7 +75,8 @@ int main(int argc, char **argv)
     int r;
 
     if (rpb_client_new(&options, &client)) {
-        printf("new: failed\n");
+        printf("new: %s\n", rpb_client_text(client));
+        rpb_client_free(client);
         return 1;
     }
     for (r = rpb_client_begin(client); r == RPB_CLIENT_AGAIN; r = wait_for(client)) {

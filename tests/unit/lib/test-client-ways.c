@@ -253,6 +253,49 @@ static void test_derived(void)
     rig_down(&rig);
 }
 
+/* A client with wrong options: tells why, again and again, and can do nothing else. */
+static void is_useless(struct rpb_client *client, const char *text)
+{
+    struct rpb_client_request request = {.lane = RPB_LANE_ZCCACHE};
+    struct rpb_client_reply reply;
+    int fd;
+
+    check_fatal(client != NULL);
+    check_int(rpb_client_failure(client)->status, RPB_CLIENT_E_ARGUMENT);
+    check_str(rpb_client_text(client), text);
+    check_int(rpb_client_begin(client), RPB_CLIENT_E_ARGUMENT);
+    check_int(rpb_client_connect(client), RPB_CLIENT_E_ARGUMENT);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_ARGUMENT);
+    check_int(rpb_client_send(client, &request, NULL), RPB_CLIENT_E_ARGUMENT);
+    check_int(rpb_client_exchange(client, &request, &reply), RPB_CLIENT_E_ARGUMENT);
+    check_int(rpb_client_take_fd(client, &fd), RPB_CLIENT_E_ARGUMENT);
+    check_str(rpb_client_text(client), text);
+    check_int(rpb_client_receive(client, 0, &reply), RPB_CLIENT_E_STATE);
+    check_int(rpb_client_forget(client, 1), RPB_CLIENT_E_STATE);
+    check_int(rpb_client_fd(client), -1);
+    check_int(rpb_client_wants(client), 0);
+    check(rpb_client_deadline(client) == RPB_CLIENT_NEVER);
+    check_int(rpb_client_poll_timeout(client), -1);
+    check_int(rpb_client_in_flight(client), 0);
+    check_int(rpb_client_route(client), RPB_CLIENT_ROUTE_NONE);
+    check(rpb_client_endpoint(client) == NULL && rpb_client_negotiated(client) == NULL);
+    rpb_client_close(client);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_STATE);
+    rpb_client_free(client);
+    check(fcntl(0, F_GETFD) >= 0); /* a descriptor of the caller, which a client not all filled in has closed */
+}
+
+#define INSTANCE                                                                                                       \
+    "option instance: expected shared, private:<service> or explicit:<name>; names are 1 to 64 of a-z, 0-9 and '-'; "  \
+    "got "
+#define SET_BY "; RPB_CLIENT_OPTIONS() or rpb_client_options_init() sets it"
+
+static const char *sized(char text[128], size_t size)
+{
+    snprintf(text, 128, "option size is %zu" SET_BY, size);
+    return text;
+}
+
 static void test_options(void)
 {
     struct {
@@ -260,39 +303,43 @@ static void test_options(void)
         uint64_t later;
     } longer = {.known = RPB_CLIENT_OPTIONS(.service = "a", .version = "1.0.0")};
     struct rpb_client_options good = longer.known, bad;
-    static char long_text[4097];
+    static char long_text[4097], text[128];
     struct rpb_client *client;
 
     memset(long_text, 'a', 4096);
+    while (fcntl(0, F_GETFD) < 0) {
+        check_fatal(open("/dev/null", O_RDWR) >= 0);
+    }
     check_int(rpb_client_new(&good, &client), RPB_CLIENT_OK);
     rpb_client_free(client);
     check_int(rpb_client_new(NULL, &client), RPB_CLIENT_E_ARGUMENT);
-    check(client == NULL);
-#define BAD(...)                                                                                                       \
+    is_useless(client, "there are no options");
+#define BAD(says, ...)                                                                                                 \
     do {                                                                                                               \
         bad = good;                                                                                                    \
         __VA_ARGS__;                                                                                                   \
         check_int(rpb_client_new(&bad, &client), RPB_CLIENT_E_ARGUMENT);                                               \
-        check(client == NULL);                                                                                         \
+        is_useless(client, says);                                                                                      \
     } while (0)
-    BAD(bad.size = 0);
-    BAD(bad.size--);
-    BAD(bad.service = NULL);
-    BAD(bad.version = NULL);
-    BAD(bad.service = long_text);
-    BAD(bad.cached_endpoint = long_text);
-    BAD(bad.lib_name = "\xFF");
-    BAD(bad.instance = "public");
-    BAD(bad.instance = "private:Bad");
-    BAD(bad.retries = 17);
-    BAD(bad.in_flight_max = 1025);
-    BAD(bad.flags = 4);
+    BAD(sized(text, 0), bad.size = 0);
+    BAD(sized(text, sizeof(bad) - 1), bad.size--);
+    BAD("option service is missing", bad.service = NULL);
+    BAD("option version is missing", bad.version = NULL);
+    BAD("option service is longer than 4095 bytes", bad.service = long_text);
+    BAD("option cached_endpoint is longer than 4095 bytes", bad.cached_endpoint = long_text);
+    BAD("option lib_name is not UTF-8", bad.lib_name = "\xFF");
+    BAD(INSTANCE "\"public\"", bad.instance = "public");
+    BAD(INSTANCE "\"private:Bad\"", bad.instance = "private:Bad");
+    BAD("option retries is 17; at most 16", bad.retries = 17);
+    BAD("option in_flight_max is 1025; at most 1024", bad.in_flight_max = 1025);
+    BAD("option flags has unknown bits: 0x4", bad.flags = 5);
     /* a program that was compiled against a later header */
     longer.known.size = sizeof(longer);
     check_int(rpb_client_new(&longer.known, &client), RPB_CLIENT_OK);
     rpb_client_free(client);
     longer.later = 1;
     check_int(rpb_client_new(&longer.known, &client), RPB_CLIENT_E_ARGUMENT);
+    is_useless(client, "an option is set that only a later version of this library knows");
     rpb_client_options_init(&bad);
     check_int(bad.size, sizeof(bad));
     check(bad.service == NULL);
@@ -326,7 +373,6 @@ static void test_close(void)
     rpb_client_close(client); /* in the middle of a pause */
     check_int(rpb_client_connect(client), RPB_CLIENT_E_STATE);
     rpb_client_free(client);
-    rpb_client_free(NULL);
     rig_down(&rig);
 }
 
@@ -341,12 +387,26 @@ static void test_names(void)
     for (int i = 0; i < RPB_CLIENT_STATUS_MAX; i++) {
         check(strlen(rpb_client_status_name(i)) >= 2 && strlen(rpb_client_status_text(i)) > 5);
     }
-    check(strlen(rpb_client_text(NULL)) > 0);
     check_str(rpb_client_library_version(), RPB_VERSION);
+}
+
+/* What rpb_client_new() gives when there is no memory. */
+static void test_null(void)
+{
+    const struct rpb_client_failure *failure = rpb_client_failure(NULL);
+
+    check_int(failure->status, RPB_CLIENT_E_NO_MEMORY);
+    check_int(failure->sys_errno, 0);
+    check_int(failure->refusal, RPB_CLIENT_REFUSAL_NONE);
+    check_str(failure->reason, "");
+    check_str(failure->text, "there is no client: no memory for one, or none was made");
+    check_str(rpb_client_text(NULL), failure->text);
+    rpb_client_close(NULL);
+    rpb_client_free(NULL);
 }
 
 CHECK_PROGRAM("lib/client-ways", {"the way around the broker", test_hello_skip},
               {"RUNNING_PROCESS_DISABLE", test_disable}, {"retries with the broker's hint", test_retry},
               {"what is not repeated", test_no_retry}, {"servers of other users", test_other_users},
               {"derived endpoints", test_derived}, {"options", test_options}, {"closing", test_close},
-              {"names", test_names})
+              {"no client", test_null}, {"names", test_names})

@@ -201,7 +201,8 @@ struct rpb_client;
 /*
  * Makes a client that has not begun anything. Reads RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS. Opens no descriptor.
  *   @options     borrowed for the call.
- *   @ret_client  the client, to be freed with rpb_client_free(); NULL on failure.
+ *   @ret_client  the client, to be freed with rpb_client_free(), also with RPB_CLIENT_E_ARGUMENT: then it is good for
+ *                nothing but saying which option is wrong, rpb_client_text(). NULL with RPB_CLIENT_E_NO_MEMORY.
  * RPB_CLIENT_OK, RPB_CLIENT_E_ARGUMENT or RPB_CLIENT_E_NO_MEMORY.
  */
 RPB_PUBLIC int rpb_client_new(const struct rpb_client_options *options, struct rpb_client **ret_client);
@@ -214,7 +215,7 @@ RPB_PUBLIC void rpb_client_free(struct rpb_client *client);
 
 /*
  * Closes the connection, or gives up making one. Replies that have arrived may still be received; everything else
- * returns RPB_CLIENT_E_STATE from now on. Twice is harmless.
+ * returns RPB_CLIENT_E_STATE from now on. Twice is harmless, and so is NULL.
  */
 RPB_PUBLIC void rpb_client_close(struct rpb_client *client);
 
@@ -224,7 +225,7 @@ RPB_PUBLIC void rpb_client_close(struct rpb_client *client);
  * rpb_client_new() and rpb_client_connect() in one. Blocks, at longest for the timeout of the options.
  *   @options     borrowed for the call.
  *   @ret_client  the connected client. On failure it is set too, so that rpb_client_failure() can be asked, and has to
- *                be freed; it is NULL when there was no memory or no usable options: rpb_client_text(NULL).
+ *                be freed; it is NULL when there was no memory for it, which the calls that ask and free take as well.
  *
  * What either returns.
  */
@@ -401,11 +402,14 @@ RPB_PUBLIC const char *rpb_client_endpoint(const struct rpb_client *client);
 /* What was negotiated; NULL before a broker has agreed, and when none was asked. Borrowed until rpb_client_free(). */
 RPB_PUBLIC const struct rpb_client_negotiated *rpb_client_negotiated(const struct rpb_client *client);
 
-/* The failure of the call that failed last. Borrowed until the next call that fails or rpb_client_free(); never NULL.
+/*
+ * The failure of the call that failed last. Borrowed until the next call that fails or rpb_client_free(); never NULL.
+ *   @client  in any state. For NULL, which is what there is when memory for a client was missing, it is static and says
+ *            RPB_CLIENT_E_NO_MEMORY.
  */
 RPB_PUBLIC const struct rpb_client_failure *rpb_client_failure(const struct rpb_client *client);
 
-/* Its sentence; for NULL, which a client that could not be made is, one that says so. Never NULL. */
+/* Its sentence, rpb_client_failure(client)->text, also for NULL. Never NULL. */
 RPB_PUBLIC const char *rpb_client_text(const struct rpb_client *client);
 
 /* Name of a status without its prefix, "E_REFUSED", and its meaning; "?" for a number that is none. Static. */
