@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,6 +325,17 @@ void rpb_backend_stop(struct rpb_backend *backend)
         (void)sys_write(backend->stop_fd, &one, sizeof(one));
     }
     errno = saved;
+}
+
+void rpb_backend_hold(struct rpb_backend *backend)
+{
+    (void)atomic_fetch_add(&backend->n_holds, 1);
+}
+
+void rpb_backend_release(struct rpb_backend *backend)
+{
+    atomic_store(&backend->released_at, clock_monotonic());
+    (void)atomic_fetch_sub(&backend->n_holds, 1);
 }
 
 int rpb_backend_poll_timeout(const struct rpb_backend *backend)

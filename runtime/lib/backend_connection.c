@@ -324,6 +324,7 @@ static void hand_over(struct connection *connection, struct slice bytes)
         return;
     }
     backend->config.take_legacy(retire(connection), bytes.data, bytes.size, backend->config.user);
+    backend->last_use = clock_monotonic(); /* the connection is not seen any more, but it was use */
 }
 
 /* Acts on one verdict. False: no more can be judged now. */

@@ -96,6 +96,9 @@ struct rpb_backend {
     nsec_t end_deadline;
     nsec_t now, due; /* of this turn; nothing is due before `due` */
     nsec_t last_use;
+    /* What other threads may do: say that it is in use. Nobody needs to be woken by that, see check_idleness(). */
+    _Atomic(uint32_t) n_holds;
+    _Atomic(nsec_t) released_at; /* written before n_holds goes down */
     uint64_t n_accepted;
     struct connection *connections, *dead;
     size_t n_connections, n_reserved, n_clients; /* the others are among the first */

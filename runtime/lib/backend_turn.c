@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <utlist.h>
@@ -164,18 +165,28 @@ static void take_stop(struct rpb_backend *backend)
 
 /* ------------------------------------------------------------------------------------------------------------- time */
 
+/*
+ * Holds that come and go in other threads need not wake this one: while there are any, the next look is a whole timeout
+ * ahead, and when the last one has gone meanwhile, the end of its timeout is later than that.
+ */
 static void check_idleness(struct rpb_backend *backend)
 {
-    nsec_t idle_at = nsec_add(backend->last_use, backend->config.idle_timeout_secs * NSEC_PER_SEC);
+    nsec_t timeout = backend->config.idle_timeout_secs * NSEC_PER_SEC, last_use, released_at;
 
-    if (!backend->config.idle_timeout_secs || backend->is_ending || backend->n_clients) {
+    if (!timeout || backend->is_ending || backend->n_clients) {
         return; /* the end of the last client sets the time anew */
     }
-    if (backend->now >= idle_at) {
+    if (atomic_load(&backend->n_holds)) {
+        backend_due(backend, nsec_add(backend->now, timeout));
+        return;
+    }
+    released_at = atomic_load(&backend->released_at); /* read last: it is that of the hold that went last */
+    last_use = backend->last_use > released_at ? backend->last_use : released_at;
+    if (backend->now >= nsec_add(last_use, timeout)) {
         backend_tell(backend, "idle for %u s", backend->config.idle_timeout_secs);
         begin_to_end(backend);
     } else {
-        backend_due(backend, idle_at);
+        backend_due(backend, nsec_add(last_use, timeout));
     }
 }
 

@@ -3,6 +3,8 @@
 /* The frame server of the backend library, in its pollable form: how it ends, and what it refuses to begin. */
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include "backend_scene.h"
 #include "base/clock.h"
 #include "check.h"
+#include "lib/backend_internal.h"
 
 static struct scene scene;
 
@@ -90,6 +93,84 @@ static void test_idle(void)
     check(clock_monotonic() - begun >= NSEC_PER_SEC);
     check(strstr(scene.notice, "idle") != NULL);
     close(prober);
+    scene_close(&scene);
+}
+
+/* Lets @secs go by in which nobody used the backend, and has it look at the clock then. */
+static void age(unsigned int secs)
+{
+    nsec_t released_at = atomic_load(&scene.backend->released_at);
+
+    scene.backend->last_use = nsec_sub(scene.backend->last_use, secs * NSEC_PER_SEC);
+    atomic_store(&scene.backend->released_at, nsec_sub(released_at, secs * NSEC_PER_SEC));
+    scene.backend->due = 0;
+}
+
+/* Connections that are handed over are use, although they are not the library's any more. */
+static void test_idle_and_another_protocol(void)
+{
+    int fd;
+
+    scene_init(&scene);
+    scene.config.idle_timeout_secs = 60;
+    scene_open(&scene);
+    for (int i = 0; i < 3; i++) {
+        fd = scene_dial(&scene);
+        age(59 + 60 * (i > 0)); /* too long for any but a last use that was refreshed */
+        scene_send(fd, "HELO", 4);
+        scene_pump(&scene);
+        check_int(scene.legacy_size, 4);
+        check_int(scene.done, 0);
+        close(scene.legacy_fd);
+        scene.legacy_fd = -1;
+        close(fd);
+    }
+    age(61);
+    scene_pump(&scene);
+    check_int(scene.done, RPB_BACKEND_DONE);
+    scene_close(&scene);
+}
+
+static void *release(void *backend)
+{
+    rpb_backend_release(backend);
+    return NULL;
+}
+
+/* What only the caller knows: that something still goes on. */
+static void test_hold(void)
+{
+    pthread_t thread;
+
+    scene_init(&scene);
+    scene.config.idle_timeout_secs = 60;
+    scene_open(&scene);
+    rpb_backend_hold(scene.backend);
+    rpb_backend_hold(scene.backend);
+    age(61);
+    scene_pump(&scene);
+    check_int(scene.done, 0);
+    check(rpb_backend_poll_timeout(scene.backend) > 0); /* it looks again, and does not spin */
+    check(rpb_backend_poll_timeout(scene.backend) <= 60 * 1000);
+    rpb_backend_release(scene.backend);
+    age(61);
+    scene_pump(&scene);
+    check_int(scene.done, 0); /* one is left */
+    check_int(pthread_create(&thread, NULL, release, scene.backend), 0);
+    check_int(pthread_join(thread, NULL), 0);
+    scene.backend->due = 0;
+    scene_pump(&scene);
+    check_int(scene.done, 0); /* idle from now on */
+    age(59);
+    rpb_backend_hold(scene.backend);
+    rpb_backend_release(scene.backend); /* merely use */
+    scene.backend->last_use = 0;
+    scene.backend->due = 0;
+    scene_pump(&scene);
+    check_int(scene.done, 0);
+    age(61);
+    scene_pump(&scene);
+    check_int(scene.done, RPB_BACKEND_DONE);
     scene_close(&scene);
 }
 
@@ -197,6 +278,7 @@ static void test_configuration(void)
 
 CHECK_PROGRAM("lib/backend-endings", {"stop", test_stop}, {"stop does not wait for ever", test_drain_limit},
               {"run ends by stop", test_run_ends}, {"idle timeout", test_idle},
+              {"idle, and another protocol", test_idle_and_another_protocol}, {"held, it is not idle", test_hold},
               {"a socket that is not ours stays", test_another_socket_stays},
               {"a forked child removes nothing", test_child_removes_nothing},
               {"impossible configurations", test_configuration})

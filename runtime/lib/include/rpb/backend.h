@@ -317,8 +317,9 @@ struct rpb_backend_config {
     rpb_backend_legacy_fn detect_legacy; /**< NULL: there is no other protocol */
     /**
      * Takes a connection that speaks the other protocol: @fd, blocking and close-on-exec, is the callee's from here on;
-     * the @size bytes at @bytes were read from it already. Answers to frames before them are out. NULL: such
-     * connections are closed, as are those on which an answer is put off.
+     * the @size bytes at @bytes were read from it already. Answers to frames before them are out. From then on the
+     * library does not know when it ends: rpb_backend_hold() keeps the idle timeout away for as long as it lasts. NULL:
+     * such connections are closed, as are those on which an answer is put off.
      */
     void (*take_legacy)(int fd, const void *bytes, size_t size, void *user);
 
@@ -334,7 +335,8 @@ struct rpb_backend_config {
 
     /**
      * Ends rpb_backend_run() when nothing happened for this long: no connection open that has sent a payload frame, and
-     * none accepted that did. Probes do not count. Part of the identity. 0: never.
+     * none accepted that did; none handed to @take_legacy; and nobody held the backend (rpb_backend_hold()). Probes do
+     * not count. Part of the identity. 0: never; at most 2147483647.
      */
     uint32_t idle_timeout_secs;
     enum rpb_backend_sha256 sha256;
@@ -401,10 +403,24 @@ RPB_PUBLIC const struct rpb_backend_identity *rpb_backend_get_identity(const str
 RPB_PUBLIC int rpb_backend_run(struct rpb_backend *backend);
 
 /**
- * Asks @backend to end. The only function that may be called from a signal handler or from another thread, as long as
- * the backend is not freed meanwhile. Safe twice, leaves errno alone, and does nothing in a forked child.
+ * Asks @backend to end. May be called from another thread too, and as the only function from a signal handler, as long
+ * as the backend is not freed meanwhile. Safe twice, leaves errno alone, and does nothing in a forked child.
  */
 RPB_PUBLIC void rpb_backend_stop(struct rpb_backend *backend);
+
+/**
+ * Says that @backend is in use, by something that the library does not see: a connection of another protocol, or work
+ * of its own. While anybody holds it, it is not idle, whatever idle_timeout_secs says; rpb_backend_stop() ends it all
+ * the same. Take one hold for each such thing, and end each with one rpb_backend_release().
+ *
+ * Like rpb_backend_stop() these two may be called from another thread, as long as the backend is not freed meanwhile;
+ * a hold that must not come too late is taken inside of the callback (take_legacy, handle). In a forked child they
+ * change nothing for the parent.
+ */
+RPB_PUBLIC void rpb_backend_hold(struct rpb_backend *backend);
+
+/** Ends one hold of @backend; when it was the last one, the idle time begins. Right behind rpb_backend_hold(): use. */
+RPB_PUBLIC void rpb_backend_release(struct rpb_backend *backend);
 
 /** The descriptor to wait for in an event loop of the caller's: the same for the life of @backend, owned by it. */
 RPB_PUBLIC int rpb_backend_fd(const struct rpb_backend *backend);
