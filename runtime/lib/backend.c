@@ -376,7 +376,7 @@ short rpb_backend_wants(const struct rpb_backend *backend)
 
 uint64_t rpb_backend_deadline(const struct rpb_backend *backend)
 {
-    return backend->is_prepared ? backend->due : 0;
+    return backend->is_prepared && !backend->is_done ? backend->due : 0;
 }
 
 size_t rpb_backend_connections(const struct rpb_backend *backend)

@@ -92,7 +92,7 @@ struct rpb_backend {
     int epoll_fd, listener_fd, stop_fd;
     bool is_paused; /* the listener, until `resume_at` */
     nsec_t resume_at;
-    bool is_ending;
+    bool is_ending, is_done;
     nsec_t end_deadline;
     nsec_t now, due; /* of this turn; nothing is due before `due` */
     nsec_t last_use;

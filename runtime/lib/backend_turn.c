@@ -233,6 +233,9 @@ int backend_turn(struct rpb_backend *backend, int timeout_msec)
     struct epoll_event events[BACKEND_EVENTS];
     int n;
 
+    if (backend->is_done) {
+        return RPB_BACKEND_DONE;
+    }
     n = sys_epoll_wait(backend->epoll_fd, events, BACKEND_EVENTS, timeout_msec);
     if (n == -EINTR) {
         n = 0;
@@ -246,5 +249,6 @@ int backend_turn(struct rpb_backend *backend, int timeout_msec)
     }
     check_times(backend);
     connections_bury(backend);
-    return is_over(backend) ? RPB_BACKEND_DONE : 0;
+    backend->is_done = is_over(backend);
+    return backend->is_done ? RPB_BACKEND_DONE : 0;
 }

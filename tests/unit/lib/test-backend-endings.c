@@ -66,9 +66,43 @@ static void test_drain_limit(void)
 
 static void test_run_ends(void)
 {
+    nsec_t begun = clock_monotonic();
+
     scene_begin(&scene);
     rpb_backend_stop(scene.backend);
     check_int(rpb_backend_run(scene.backend), 0);
+    check_int(rpb_backend_run(scene.backend), 0); /* at once, not when the time to drain is over */
+    check_int(rpb_backend_step(scene.backend), RPB_BACKEND_DONE);
+    check_int(rpb_backend_poll_timeout(scene.backend), 0);
+    check_int(rpb_backend_deadline(scene.backend), 0);
+    check(clock_monotonic() - begun < 5 * NSEC_PER_SEC);
+    scene_close(&scene);
+}
+
+/* Done is done, also for whom an answer is still owed. */
+static void test_done(void)
+{
+    int fd;
+
+    scene_init(&scene);
+    scene.config.drain_msec = 1;
+    scene_open(&scene);
+    fd = scene_dial(&scene);
+    scene_ask(fd, 1, "d");
+    scene_pump(&scene);
+    rpb_backend_stop(scene.backend);
+    check(scene_wait(&scene, scene_is_done, fd));
+    rpb_backend_stop(scene.backend);
+    scene_ask(fd, 2, "late");
+    for (int i = 0; i < 3; i++) {
+        check_int(rpb_backend_poll_timeout(scene.backend), 0);
+        check_int(rpb_backend_step(scene.backend), RPB_BACKEND_DONE);
+    }
+    check_int(scene.n_handled, 1);
+    check_int(rpb_backend_respond_later(scene.laters[0], "at last", 7), 0);
+    check(scene_answers(fd, 1, "at last"));
+    check_int(rpb_backend_step(scene.backend), RPB_BACKEND_DONE);
+    close(fd);
     scene_close(&scene);
 }
 
@@ -277,7 +311,7 @@ static void test_configuration(void)
 }
 
 CHECK_PROGRAM("lib/backend-endings", {"stop", test_stop}, {"stop does not wait for ever", test_drain_limit},
-              {"run ends by stop", test_run_ends}, {"idle timeout", test_idle},
+              {"run ends by stop", test_run_ends}, {"done stays done", test_done}, {"idle timeout", test_idle},
               {"idle, and another protocol", test_idle_and_another_protocol}, {"held, it is not idle", test_hold},
               {"a socket that is not ours stays", test_another_socket_stays},
               {"a forked child removes nothing", test_child_removes_nothing},

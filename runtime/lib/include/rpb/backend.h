@@ -396,7 +396,7 @@ RPB_PUBLIC const struct rpb_backend_identity *rpb_backend_get_identity(const str
 
 /**
  * Serves until rpb_backend_stop() or the idle timeout, then finishes what is due within drain_msec and returns. Bad
- * connections never end it.
+ * connections never end it. It serves once: on a backend that has ended it returns 0 at once.
  *
  * @return 0; a negative errno when it could not go on.
  */
@@ -431,8 +431,8 @@ RPB_PUBLIC short rpb_backend_wants(const struct rpb_backend *backend);
 #define RPB_BACKEND_NEVER UINT64_MAX
 
 /**
- * When rpb_backend_step() is due though nothing became readable: nanoseconds of CLOCK_MONOTONIC; 0: at once;
- * RPB_BACKEND_NEVER. Ask after every call.
+ * When rpb_backend_step() is due though nothing became readable: nanoseconds of CLOCK_MONOTONIC; 0: at once, which is
+ * also so before the first step and after the last; RPB_BACKEND_NEVER. Ask after every call.
  */
 RPB_PUBLIC uint64_t rpb_backend_deadline(const struct rpb_backend *backend);
 
@@ -440,12 +440,13 @@ RPB_PUBLIC uint64_t rpb_backend_deadline(const struct rpb_backend *backend);
 RPB_PUBLIC int rpb_backend_poll_timeout(const struct rpb_backend *backend);
 
 enum {
-    RPB_BACKEND_DONE = 1, /**< stopped or idle, and everything is finished: free the backend */
+    RPB_BACKEND_DONE = 1, /**< stopped or idle, and everything is finished: free the backend. It stays so */
 };
 
 /**
  * Does what can be done without waiting: a bounded turn, so call it again when the descriptor is still readable. The
- * first call makes the identity, as rpb_backend_prepare() says.
+ * first call makes the identity, as rpb_backend_prepare() says. After RPB_BACKEND_DONE every call returns that at once,
+ * and rpb_backend_poll_timeout() and rpb_backend_deadline() are 0.
  *
  * @return 0: go on; RPB_BACKEND_DONE; a negative errno when it could not go on.
  */
