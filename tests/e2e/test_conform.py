@@ -309,6 +309,8 @@ class Model:
         while len(data) > used:
             rest = data[used:]
             if rest[0] != 1:
+                if self.defect == "a second protocol":
+                    conn.sendall(b"400 not for me\n")
                 return None
             if len(rest) < 5:
                 return None if self.defect == "whole frames only" else used
@@ -386,6 +388,12 @@ class BrokenBackends(harness.Case):
     def test_no_tail(self):
         rules = self.judge("no tail", self.ALWAYS)
         self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["identity-tail"]))
+
+    def test_a_second_protocol(self):
+        """What does not begin like a frame may be somebody else's, who answers as he likes."""
+        rules = self.judge("a second protocol", self.ALWAYS)
+        self.assertEqual((failed(rules), noticed(rules)), (self.ALWAYS, ["bad-framing-byte"]))
+        self.assertIn("15 bytes were answered", rules["bad-framing-byte"][2])
 
     def test_waits_for_ever(self):
         rules = self.judge("waits for ever")
