@@ -3,7 +3,7 @@
 /*
  * The options of the caller, of this library's size or a later one's, and the environment that fills their gaps.
  * Strings go into one arena. What a service or a version may look like is the broker's affair; here only sizes and
- * UTF-8 are judged, without which no Hello could be written.
+ * UTF-8 are judged, without which no Hello could be written or sent.
  */
 
 #include "lib/client_settings.h"
@@ -135,6 +135,13 @@ static int judge(const struct client_settings *settings, const struct rpb_client
         return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option instance: %s; got \"%s\"", instance_error_text(r),
                            settings->instance);
     }
+    if (settings->broker && !*settings->broker) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option broker is empty");
+    }
+    if (settings->broker && strlen(settings->broker) > ENDPOINT_PATH_MAX) {
+        return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option broker is longer than %u bytes",
+                           ENDPOINT_PATH_MAX);
+    }
     if (options->retries > RPB_CLIENT_RETRIES_MAX) {
         return client_fail(failure, RPB_CLIENT_E_ARGUMENT, 0, "option retries is %u; at most %u", options->retries,
                            RPB_CLIENT_RETRIES_MAX);
@@ -227,9 +234,6 @@ int client_settings_broker_path(const struct client_settings *settings, char ret
 {
     if (!settings->broker) {
         return derive(settings, ret_path, failure);
-    }
-    if (strlen(settings->broker) > ENDPOINT_PATH_MAX) {
-        return client_fail(failure, RPB_CLIENT_E_BROKER_CONNECT, ENAMETOOLONG, "failed to connect to broker");
     }
     snprintf(ret_path, ENDPOINT_PATH_SIZE, "%s", settings->broker);
     return RPB_CLIENT_OK;

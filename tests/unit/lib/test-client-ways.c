@@ -325,6 +325,9 @@ static void test_options(void)
     BAD(sized(text, sizeof(bad) - 1), bad.size--);
     BAD("option service is missing", bad.service = NULL);
     BAD("option version is missing", bad.version = NULL);
+    BAD("option broker is empty", bad.broker = "");
+    BAD("option broker is longer than 107 bytes", bad.broker = long_text + 4096 - 108);
+    BAD("option broker is longer than 4095 bytes", bad.broker = long_text);
     BAD("option service is longer than 4095 bytes", bad.service = long_text);
     BAD("option cached_endpoint is longer than 4095 bytes", bad.cached_endpoint = long_text);
     BAD("option lib_name is not UTF-8", bad.lib_name = "\xFF");

@@ -146,7 +146,7 @@ struct rpb_client_options {
     const char *version; /* of the service: MAJOR.MINOR.PATCH[-tail] */
 
     /* where the broker is: a path, or else the canonical socket of an instance (spec 02 §3) */
-    const char *broker;   /* path of the control socket, at most 107 bytes */
+    const char *broker;   /* path of the control socket, 1 to RPB_ENDPOINT_PATH_MAX bytes */
     const char *instance; /* "shared" (default), "private:<service>" or "explicit:<name>" */
 
     /*
