@@ -97,6 +97,7 @@ static void finish(struct sim_client *client, enum client_result result)
     }
     client->result = result;
     client->done_nsec = sim.now_nsec;
+    backends_look(client->world); /* the answer came after what the backend did for it */
     client->step = STEP_DONE;
     client->actor->is_done = true;
     sim_trace("%s", client_result_text(client));

@@ -34,6 +34,11 @@ static struct sim_actor *add(struct world *world, struct sim_backend *backend, c
     return actor;
 }
 
+void backends_look(struct world *world)
+{
+    (void)world; /* theirs are the same objects */
+}
+
 void backend_external(struct world *world, int service, const char *path, enum backend_script script)
 {
     struct sim_backend *backend = sim_new(sizeof(*backend));

@@ -53,8 +53,6 @@ void real_wait(const int *fds, int n_fds, uint64_t deadline_nsec);
 struct real_shared *real_share(void); /* makes or maps the file; NULL: the world is gone */
 /* The life of a launched program; does not return. */
 void real_backend_main(const char *exe, char *const *env);
-/* What the launched processes have done meanwhile. */
-void real_look(struct world *world);
 /* Ends every one that still lives, and waits for it. */
 void real_end_backends(struct world *world);
 

@@ -148,7 +148,7 @@ static bool is_zombie(pid_t pid)
     return state && sscanf(state, ") Z %d", &ppid) == 1 && sim.broker && ppid == sim.broker->pid;
 }
 
-void real_look(struct world *world)
+void backends_look(struct world *world)
 {
     int n = __atomic_load_n(&shared->n_records, __ATOMIC_ACQUIRE);
 
@@ -200,13 +200,13 @@ void backend_external(struct world *world, int service, const char *path, enum b
            waitpid(pid, NULL, WNOHANG) == 0) {
         (void)poll(NULL, 0, 1);
     }
-    real_look(world);
+    backends_look(world);
 }
 
 void real_end_backends(struct world *world)
 {
     __atomic_store_n(&shared->is_over, true, __ATOMIC_SEQ_CST);
-    real_look(world);
+    backends_look(world);
     for (int i = 0; i < world->n_backends; i++) {
         k_proc_signal(world->backends[i]->proc, SIGKILL);
     }

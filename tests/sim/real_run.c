@@ -237,7 +237,7 @@ static void turn(struct world *world, uint64_t deadline_nsec)
     sim.now_nsec = real_now();
     read_log(world);
     for (int i = 0; i < sim.n_actors; i++) {
-        real_look(world);
+        backends_look(world);
         has_stepped = real_step(sim.actors[i]) || has_stepped;
     }
     if (must_end) {
@@ -289,7 +289,7 @@ static void settle_children(struct world *world)
 
     while (is_waiting && real_now() < deadline) {
         is_waiting = false;
-        real_look(world);
+        backends_look(world);
         for (int i = 0; i < world->n_backends; i++) {
             const struct sim_backend *backend = world->backends[i];
 

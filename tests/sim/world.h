@@ -158,6 +158,8 @@ void backend_begin(struct sim_backend *backend, struct sim_actor *actor);
 void backend_step(struct sim_actor *actor);
 /* launch.c, real_backend.c: a backend that nobody launches. */
 void backend_external(struct world *world, int service, const char *path, enum backend_script script);
+/* launch.c, real_backend.c: what the backends have done by now is known to @world. */
+void backends_look(struct world *world);
 /* launch.c: gives the process its script: sim.on_spawn. */
 void backend_spawned(struct sim_proc *proc, const char *path);
 extern struct world *the_world;
