@@ -222,9 +222,8 @@ static int derive(const struct client_settings *settings, char ret_path[ENDPOINT
     r = instance_parse(settings->instance, &instance);
     r = r ? ENDPOINT_E_NAME : instance_socket_path(&instance, NULL, hash, ret_path);
     if (r) {
-        return client_fail(failure, RPB_CLIENT_E_CONFIGURATION, 0,
-                           "the socket of instance %s cannot be named: the path %s", settings->instance,
-                           endpoint_error_text(r));
+        return client_fail(failure, RPB_CLIENT_E_CONFIGURATION, 0, "the socket of instance %s cannot be named: %s",
+                           settings->instance, endpoint_error_text(r));
     }
     return RPB_CLIENT_OK;
 }

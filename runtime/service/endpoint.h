@@ -53,5 +53,5 @@ int endpoint_backend_path(const char *dir, const char *hash, const uint8_t rando
 /* Bytes that the path would have, however long: for messages and the doctor. @dir is not NULL. */
 size_t endpoint_path_size(const char *dir, enum endpoint_class class, struct slice name);
 
-/* The code as a clause for the operator ("is longer than 107 bytes (Linux sun_path)"); static. */
+/* The code as a sentence, to go behind a colon ("the path is longer than 107 bytes (Linux sun_path)"); static. */
 const char *endpoint_error_text(int code);
