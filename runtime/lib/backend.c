@@ -21,6 +21,7 @@
 #include "base/env.h"
 #include "base/error.h"
 #include "lib/backend_internal.h"
+#include "wire/text.h"
 
 enum {
     CONNECTIONS_DEFAULT = 256,
@@ -42,6 +43,25 @@ static int __attribute__((format(printf, 3, 4))) refuse(char *ret_text, int r, c
         va_end(arguments);
     }
     return r;
+}
+
+/* @r, which rpb_backend_text() will explain. */
+static int __attribute__((format(printf, 3, 4))) fail(struct rpb_backend *backend, int r, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(backend->text, sizeof(backend->text), format, arguments);
+    va_end(arguments);
+    return r;
+}
+
+const char *rpb_backend_text(const struct rpb_backend *backend)
+{
+    if (!backend) {
+        return "there is no backend: rpb_backend_new() has said why";
+    }
+    return *backend->text ? backend->text : "nothing has failed";
 }
 
 void backend_tell(const struct rpb_backend *backend, const char *format, ...)
@@ -130,6 +150,10 @@ static int check_config(const struct rpb_backend_config *config, char *ret_text)
     }
     if (strlen(config->namespace_id) >= sizeof(((struct rpb_backend *)NULL)->namespace_id)) {
         return refuse(ret_text, error_origin(-EINVAL), "the endpoint's namespace is too long");
+    }
+    if (!text_is_utf8(slice_from(config->namespace_id)) ||
+        (config->endpoint && !text_is_utf8(slice_from(config->endpoint)))) {
+        return refuse(ret_text, error_origin(-EINVAL), "the endpoint's path or namespace is not UTF-8");
     }
     return 0;
 }
@@ -249,14 +273,15 @@ int rpb_backend_prepare(struct rpb_backend *backend)
     }
     r = rpb_backend_identity_make(backend->namespace_id, backend->path, backend->config.sha256, &backend->identity);
     if (r < 0) {
-        return error_trace(r);
+        return fail(backend, error_trace(r), "cannot tell who this process is (/proc/self/exe): %s", strerror(-r));
     }
     backend->identity.has_idle_timeout = backend->config.idle_timeout_secs > 0;
     backend->identity.idle_timeout_secs = backend->config.idle_timeout_secs;
     if (backend->sidecar_path) {
         r = rpb_backend_identity_write(&backend->identity, backend->sidecar_path);
         if (r < 0) {
-            return error_trace(r);
+            return fail(backend, error_trace(r), "cannot write the identity file %.300s: %s", backend->sidecar_path,
+                        strerror(-r));
         }
     }
     backend->is_prepared = true;
@@ -321,7 +346,8 @@ void rpb_backend_stop(struct rpb_backend *backend)
     const uint64_t one = 1;
     int saved = errno; /* a signal handler must not change it */
 
-    if (backend->owner == sys_getpid()) { /* a forked child has the handler and the descriptor, but not the say */
+    if (backend &&
+        backend->owner == sys_getpid()) { /* a forked child has the handler and the descriptor, but not the say */
         (void)sys_write(backend->stop_fd, &one, sizeof(one));
     }
     errno = saved;
@@ -346,12 +372,19 @@ int rpb_backend_poll_timeout(const struct rpb_backend *backend)
     return due == NSEC_NEVER ? -1 : msec > INT32_MAX ? INT32_MAX : (int)msec;
 }
 
+static int turn(struct rpb_backend *backend, int timeout_msec)
+{
+    int r = backend_turn(backend, timeout_msec);
+
+    return r < 0 ? fail(backend, error_trace(r), "cannot wait for clients: %s", strerror(-r)) : r;
+}
+
 int rpb_backend_run(struct rpb_backend *backend)
 {
     int r = rpb_backend_prepare(backend);
 
     while (r == 0) {
-        r = backend_turn(backend, rpb_backend_poll_timeout(backend));
+        r = turn(backend, rpb_backend_poll_timeout(backend));
     }
     return r == RPB_BACKEND_DONE ? 0 : error_trace(r);
 }
@@ -360,7 +393,7 @@ int rpb_backend_step(struct rpb_backend *backend)
 {
     int r = rpb_backend_prepare(backend);
 
-    return r < 0 ? error_trace(r) : error_trace(backend_turn(backend, 0));
+    return r < 0 ? error_trace(r) : error_trace(turn(backend, 0));
 }
 
 int rpb_backend_fd(const struct rpb_backend *backend)

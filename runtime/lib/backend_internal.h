@@ -94,7 +94,8 @@ struct rpb_backend {
     nsec_t resume_at;
     bool is_ending, is_done;
     nsec_t end_deadline;
-    nsec_t now, due; /* of this turn; nothing is due before `due` */
+    nsec_t now, due;                 /* of this turn; nothing is due before `due` */
+    char text[RPB_BACKEND_TEXT_MAX]; /* of the failure, "" before the first */
     nsec_t last_use;
     /* What other threads may do: say that it is in use. Nobody needs to be woken by that, see check_idleness(). */
     _Atomic(uint32_t) n_holds;

@@ -24,13 +24,12 @@ int main(void)
     char text[RPB_BACKEND_TEXT_MAX];
     int r = rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, .n_lanes = 2, .handle = echo), &backend, text);
 
-    if (r < 0) {
-        fprintf(stderr, "%s\n", text);
-        return 1;
-    }
     signal(SIGTERM, stop);
-    r = rpb_backend_run(backend); /* until SIGTERM */
-    signal(SIGTERM, SIG_IGN);     /* the handler must not meet a backend that is freed */
+    r = r < 0 ? r : rpb_backend_run(backend); /* until SIGTERM */
+    signal(SIGTERM, SIG_IGN);                 /* the handler must not meet a backend that is freed */
+    if (r < 0) {
+        fprintf(stderr, "%s\n", backend ? rpb_backend_text(backend) : text);
+    }
     rpb_backend_free(backend);
     return r < 0;
 }

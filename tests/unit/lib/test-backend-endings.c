@@ -3,6 +3,7 @@
 /* The frame server of the backend library, in its pollable form: how it ends, and what it refuses to begin. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -258,6 +259,39 @@ static void test_child_removes_nothing(void)
     check_int(access(sidecar, F_OK), -1);
 }
 
+/* What fails after the backend was made has words too, however it is run, and for as long as it fails. */
+static void test_words(void)
+{
+    char nowhere[256];
+
+    scene_init(&scene);
+    snprintf(nowhere, sizeof(nowhere), "%s/nowhere/identity.json", check_tmpdir());
+    scene.config.sidecar_path = nowhere;
+    check_int(rpb_backend_new(&scene.config, &scene.backend, NULL), 0);
+    check_str(rpb_backend_text(scene.backend), "nothing has failed");
+    check_int(rpb_backend_run(scene.backend), -ENOENT);
+    check(strstr(rpb_backend_text(scene.backend), nowhere) != NULL);
+    check(strstr(rpb_backend_text(scene.backend), "No such file") != NULL);
+    check_int(rpb_backend_prepare(scene.backend), -ENOENT);
+    check_int(rpb_backend_step(scene.backend), -ENOENT);
+    scene_close(&scene);
+    check(strstr(rpb_backend_text(NULL), "no backend") != NULL);
+}
+
+/* A descriptor that somebody took from it. */
+static void test_words_of_a_turn(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    scene_begin(&scene);
+    check_int(dup2(fd, rpb_backend_fd(scene.backend)), rpb_backend_fd(scene.backend));
+    close(fd);
+    check_int(rpb_backend_step(scene.backend), -EINVAL);
+    check(strstr(rpb_backend_text(scene.backend), "Invalid argument") != NULL);
+    check_int(rpb_backend_run(scene.backend), -EINVAL);
+    scene_close(&scene);
+}
+
 static void test_configuration(void)
 {
     static const uint32_t bad_lanes[] = {0xAD01};
@@ -277,7 +311,7 @@ static void test_configuration(void)
     later.more = 1;
     check_int(rpb_backend_new(&later.config, &backend, text), -EINVAL);
     check(strstr(text, "later version") != NULL);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 9; i++) {
         scene_init(&scene);
         *text = '\0';
         switch (i) {
@@ -299,6 +333,12 @@ static void test_configuration(void)
         case 5:
             scene.config.lanes = NULL;
             break;
+        case 6:
+            scene.config.namespace_id = "\xff";
+            break;
+        case 7:
+            scene.config.endpoint = "/\xff";
+            break;
         default:
             scene.config.endpoint = "";
             break;
@@ -307,6 +347,7 @@ static void test_configuration(void)
         check(*text != '\0');
     }
     check(backend == NULL);
+    rpb_backend_stop(NULL); /* as a signal handler does while there is none yet */
     rpb_backend_free(NULL);
 }
 
@@ -315,4 +356,5 @@ CHECK_PROGRAM("lib/backend-endings", {"stop", test_stop}, {"stop does not wait f
               {"idle, and another protocol", test_idle_and_another_protocol}, {"held, it is not idle", test_hold},
               {"a socket that is not ours stays", test_another_socket_stays},
               {"a forked child removes nothing", test_child_removes_nothing},
+              {"what fails later has words", test_words}, {"words of a turn", test_words_of_a_turn},
               {"impossible configurations", test_configuration})

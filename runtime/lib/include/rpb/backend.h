@@ -387,7 +387,10 @@ RPB_PUBLIC void rpb_backend_free(struct rpb_backend *backend);
  * Makes the identity (reads the executable) and writes the identity file. Run and step do it by themselves before they
  * serve anybody; this is for callers who want it earlier. Blocks. Later calls do nothing.
  *
- * @return 0 or a negative errno: the backend cannot prove who it is and must end.
+ * @return 0 or a negative errno: the backend cannot prove who it is and must end. rpb_backend_text() says what failed:
+ * reading the executable (-ENOMEM, -ENAMETOOLONG or -EILSEQ for a path that does not fit an identity, errno of /proc)
+ * or writing the identity file (errno of open(), write(), fsync(), rename(); -ENOENT when its directory is missing).
+ * The next call tries it again.
  */
 RPB_PUBLIC int rpb_backend_prepare(struct rpb_backend *backend);
 
@@ -398,13 +401,16 @@ RPB_PUBLIC const struct rpb_backend_identity *rpb_backend_get_identity(const str
  * Serves until rpb_backend_stop() or the idle timeout, then finishes what is due within drain_msec and returns. Bad
  * connections never end it. It serves once: on a backend that has ended it returns 0 at once.
  *
- * @return 0; a negative errno when it could not go on.
+ * @return 0; a negative errno when it could not go on, which rpb_backend_text() explains: that of
+ * rpb_backend_prepare(), or of epoll_wait() (-EBADF, -EINVAL) after somebody has closed the backend's descriptor.
+ * Nothing that clients do.
  */
 RPB_PUBLIC int rpb_backend_run(struct rpb_backend *backend);
 
 /**
  * Asks @backend to end. May be called from another thread too, and as the only function from a signal handler, as long
- * as the backend is not freed meanwhile. Safe twice, leaves errno alone, and does nothing in a forked child.
+ * as the backend is not freed meanwhile. Safe twice, leaves errno alone, and does nothing in a forked child. NULL is
+ * allowed.
  */
 RPB_PUBLIC void rpb_backend_stop(struct rpb_backend *backend);
 
@@ -448,9 +454,15 @@ enum {
  * first call makes the identity, as rpb_backend_prepare() says. After RPB_BACKEND_DONE every call returns that at once,
  * and rpb_backend_poll_timeout() and rpb_backend_deadline() are 0.
  *
- * @return 0: go on; RPB_BACKEND_DONE; a negative errno when it could not go on.
+ * @return 0: go on; RPB_BACKEND_DONE; a negative errno when it could not go on, as rpb_backend_run() has them.
  */
 RPB_PUBLIC int rpb_backend_step(struct rpb_backend *backend);
+
+/**
+ * Why rpb_backend_prepare(), rpb_backend_run() or rpb_backend_step() failed last, in one line. For NULL, which a
+ * backend that could not be made is, one that says so. Never NULL; borrowed from @backend until the next such failure.
+ */
+RPB_PUBLIC const char *rpb_backend_text(const struct rpb_backend *backend);
 
 /** Connections open now. */
 RPB_PUBLIC size_t rpb_backend_connections(const struct rpb_backend *backend);
