@@ -242,6 +242,7 @@ int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend 
     struct rpb_backend *backend;
     int r;
 
+    *ret_backend = NULL;
     r = take_config(config, &filled, ret_text);
     if (r < 0) {
         return error_trace(r);

@@ -307,9 +307,9 @@ static void test_configuration(void)
     later.config.size = sizeof(later);
     check_int(rpb_backend_new(&later.config, &backend, text), 0);
     rpb_backend_free(backend);
-    backend = NULL;
     later.more = 1;
     check_int(rpb_backend_new(&later.config, &backend, text), -EINVAL);
+    check(backend == NULL); /* not the one that was freed */
     check(strstr(text, "later version") != NULL);
     for (int i = 0; i < 9; i++) {
         scene_init(&scene);

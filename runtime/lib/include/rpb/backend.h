@@ -368,7 +368,7 @@ static inline void rpb_backend_config_init(struct rpb_backend_config *config)
  * on; they are served by run or step.
  *
  * @param config       Borrowed for the call.
- * @param ret_backend  To be freed with rpb_backend_free().
+ * @param ret_backend  To be freed with rpb_backend_free(); NULL on failure.
  * @param ret_text     NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
  * @return 0; -EINVAL for an impossible configuration; the errors of rpb_backend_listen(); -ENOMEM; another negative
  * errno.
