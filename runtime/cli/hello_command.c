@@ -20,6 +20,7 @@
 #include "ops/admin_document.h"
 #include "service/definition_dir.h"
 #include "service/store.h"
+#include "wire/message.h"
 #include "wire/protocol.h"
 
 /* ----------------------------------------------------------------------------------------------------- which broker */
@@ -66,14 +67,6 @@ int hello_find_instance(const struct options *options, const char *service, stru
 }
 
 /* --------------------------------------------------------------------------------------------------------- printing */
-
-static const char *code_name(int code)
-{
-    const ProtobufCEnumValue *value =
-        protobuf_c_enum_descriptor_get_value(&running_process__broker__v1__error_code__descriptor, code);
-
-    return value ? value->name : "ERROR_UNKNOWN";
-}
 
 static json_t *strings_json(char *const *strings, size_t n)
 {
@@ -128,7 +121,7 @@ static json_t *refused_json(const Refused *refused)
                      "daemon_min_protocol", (json_int_t)refused->daemon_min_protocol,
                      "daemon_max_protocol", (json_int_t)refused->daemon_max_protocol,
                      "code", (int)refused->code,
-                     "code_name", code_name((int)refused->code),
+                     "code_name", message_error_name((uint32_t)refused->code),
                      "details", details,
                      "retry_after_ms", (json_int_t)refused->retry_after_ms);
     /* clang-format on */
@@ -161,7 +154,7 @@ static int print_refused(const struct options *options, const Refused *refused)
     if (options_has(options, OPTION_JSON)) {
         return print_json(options, refused_json(refused), EXIT_STATUS_FAILED);
     }
-    fprintf(options->out, "refused: %s (%s, code %d)", refused->reason, code_name((int)refused->code),
+    fprintf(options->out, "refused: %s (%s, code %d)", refused->reason, message_error_name((uint32_t)refused->code),
             (int)refused->code);
     if (refused->retry_after_ms) {
         fprintf(options->out, "; try again in %" PRIu64 " ms", refused->retry_after_ms);

@@ -144,11 +144,5 @@ size_t reply_pack(const struct reply *reply, uint8_t *ret_bytes)
 
 const char *reply_code_name(uint32_t code)
 {
-    const ProtobufCEnumValue *value;
-
-    if (code == 0) {
-        return "negotiated";
-    }
-    value = protobuf_c_enum_descriptor_get_value(&running_process__broker__v1__error_code__descriptor, (int)code);
-    return value != NULL ? value->name : "ERROR_UNKNOWN";
+    return code == 0 ? "negotiated" : message_error_name(code);
 }

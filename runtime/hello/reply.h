@@ -39,5 +39,5 @@ size_t reply_bound(const struct reply *reply);
 /* Writes header and body to @ret_bytes; allocates nothing. Returns their number. */
 size_t reply_pack(const struct reply *reply, uint8_t *ret_bytes);
 
-/* "negotiated", or the schema's name of a refusal code ("ERROR_RATE_LIMITED"); "ERROR_UNKNOWN" for others. Static. */
+/* "negotiated", or message_error_name() of a refusal's code. Static. */
 const char *reply_code_name(uint32_t code);

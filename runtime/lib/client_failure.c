@@ -7,10 +7,12 @@
 
 #include "lib/client_failure.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/message.h"
 #include "wire/protocol.h"
 
 static const struct {
@@ -122,13 +124,19 @@ static enum rpb_client_refusal refusal_of(uint32_t code)
 
 int client_fail_refused(struct client_failure *failure, uint32_t code, const char *reason, uint64_t retry_after_ms)
 {
+    int used; /* a reason is half as long as a text */
+
     show(failure, RPB_CLIENT_E_REFUSED, 0);
     failure->shown.code = code;
     failure->shown.refusal = refusal_of(code);
     failure->shown.retry_after_ms = retry_after_ms;
     snprintf(failure->reason, sizeof(failure->reason), "%s", reason);
     tidy(failure->reason, sizeof(failure->reason));
-    snprintf(failure->text, sizeof(failure->text), "the broker refused (code %u): %s", (unsigned int)code,
-             failure->reason);
+    used = snprintf(failure->text, sizeof(failure->text), "the broker refused%s%s (%s, code %" PRIu32 ")",
+                    *failure->reason ? ": " : "", failure->reason, message_error_name(code), code);
+    if (retry_after_ms) {
+        snprintf(failure->text + used, sizeof(failure->text) - (size_t)used, "; try again in %" PRIu64 " ms",
+                 retry_after_ms);
+    }
     return RPB_CLIENT_E_REFUSED;
 }

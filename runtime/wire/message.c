@@ -48,6 +48,14 @@ const char *message_name(enum message_type type)
     return messages[type].descriptor->short_name;
 }
 
+const char *message_error_name(uint32_t code)
+{
+    const ProtobufCEnumValue *value =
+        protobuf_c_enum_descriptor_get_value(&running_process__broker__v1__error_code__descriptor, (int)code);
+
+    return value ? value->name : "ERROR_UNKNOWN";
+}
+
 size_t message_budget(enum message_type type, size_t size)
 {
     size_t factor = messages[type].budget_factor;

@@ -19,8 +19,8 @@
 
 /*
  * Every message that is packed or unpacked on its own: constant, name in the schema, name in generated symbols, and
- * where it is read from. SOCKET: at most 256 top-level fields and a budget of 4 times its size + 4 KiB + 96 bytes a field.
- * FILE: bounded by the file's own size limit, with a budget in which every legal message of that size fits.
+ * where it is read from. SOCKET: at most 256 top-level fields and a budget of 4 times its size + 4 KiB + 96 bytes a
+ * field. FILE: bounded by the file's own size limit, with a budget in which every legal message of that size fits.
  */
 #define MESSAGE_TYPES(X)                                                                                               \
     X(FRAME, Frame, frame, SOCKET)                                                                                     \
@@ -64,6 +64,9 @@ const ProtobufCMessageDescriptor *message_descriptor(enum message_type type);
 
 /* Name in the schema, for example "HelloReply"; static. */
 const char *message_name(enum message_type type);
+
+/* Name in the schema of a refusal's code, for example "ERROR_RATE_LIMITED"; "ERROR_UNKNOWN" for others. Static. */
+const char *message_error_name(uint32_t code);
 
 /* The most bytes that unpacking @size bytes of @type may take from an arena. */
 size_t message_budget(enum message_type type, size_t size);

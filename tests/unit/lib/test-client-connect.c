@@ -125,8 +125,10 @@ static void test_negotiated(void)
 }
 
 /* The worked bytes of spec 01 §16; only the last two of the reply, the request id, are ours. */
-static void refused_by(const char *hex, int refusal, uint32_t code, uint64_t retry_ms, const char *reason)
+static void refused_by(const char *hex, int refusal, uint32_t code, uint64_t retry_ms, const char *reason,
+                       const char *in_brackets, const char *hint)
 {
+    char text[256];
     struct rig rig;
     struct rpb_client *client;
     struct bytes reply;
@@ -144,7 +146,8 @@ static void refused_by(const char *hex, int refusal, uint32_t code, uint64_t ret
     check_int(failure->retry_after_ms, retry_ms);
     check_int(failure->sys_errno, 0);
     check_str(failure->reason, reason);
-    check(strstr(failure->text, reason) != NULL);
+    snprintf(text, sizeof(text), "the broker refused: %s (%s)%s", reason, in_brackets, hint);
+    check_str(failure->text, text);
     check_int(rpb_client_fd(client), -1);
     check(rpb_client_deadline(client) == RPB_CLIENT_NEVER);
     check_int(rpb_client_step(client), RPB_CLIENT_E_REFUSED); /* and stays so */
@@ -158,20 +161,24 @@ static void test_refusals(void)
     refused_by("01 32 00 00 00 08 01 10 01 22 2A 12 28 0A 20 73 65 72 76 69 63 65 20 64 65 66 69 6E 69 74 69 6F 6E 20 "
                "77 61 73 "
                "20 6E 6F 74 20 66 6F 75 6E 64 10 01 18 01 20 02 28 01",
-               RPB_CLIENT_REFUSAL_SERVICE_UNKNOWN, 2, 0, "service definition was not found");
+               RPB_CLIENT_REFUSAL_SERVICE_UNKNOWN, 2, 0, "service definition was not found",
+               "ERROR_SERVICE_UNKNOWN, code 2", "");
     refused_by("01 39 00 00 00 08 01 10 01 22 31 12 2F 0A 23 77 61 6E 74 65 64 5F 76 65 72 73 69 6F 6E 20 69 73 20 62 "
                "65 6C 6F "
                "77 20 6D 69 6E 5F 76 65 72 73 69 6F 6E 10 01 18 01 20 08 30 B0 EA 01 28 01",
-               RPB_CLIENT_REFUSAL_VERSION_BLOCKED, 8, 30000, "wanted_version is below min_version");
+               RPB_CLIENT_REFUSAL_VERSION_BLOCKED, 8, 30000, "wanted_version is below min_version",
+               "ERROR_VERSION_BLOCKED, code 8", "; try again in 30000 ms");
     refused_by("01 2E 00 00 00 08 01 10 01 22 26 12 24 0A 19 48 65 6C 6C 6F 20 72 61 74 65 20 6C 69 6D 69 74 20 65 78 "
                "63 65 65 "
                "64 65 64 10 01 18 01 20 04 30 DB 05 28 01",
-               RPB_CLIENT_REFUSAL_RATE_LIMITED, 4, 731, "Hello rate limit exceeded");
+               RPB_CLIENT_REFUSAL_RATE_LIMITED, 4, 731, "Hello rate limit exceeded", "ERROR_RATE_LIMITED, code 4",
+               "; try again in 731 ms");
     /* what a broker says that could not read the frame: no id to repeat */
     refused_by("01 2B 00 00 00 08 01 10 01 22 25 12 23 0A 1B 75 6E 73 75 70 70 6F 72 74 65 64 20 66 72 61 6D 69 6E 67 "
                "20 76 65 "
                "72 73 69 6F 6E 10 01 18 01 20 01",
-               RPB_CLIENT_REFUSAL_VERSION_UNSUPPORTED, 1, 0, "unsupported framing version");
+               RPB_CLIENT_REFUSAL_VERSION_UNSUPPORTED, 1, 0, "unsupported framing version",
+               "ERROR_VERSION_UNSUPPORTED, code 1", "");
 }
 
 static void test_refusal_kinds(void)
@@ -179,10 +186,14 @@ static void test_refusal_kinds(void)
     static const struct {
         uint32_t code;
         int refusal;
-    } rows[] = {{0, RPB_CLIENT_REFUSAL_OTHER},         {3, RPB_CLIENT_REFUSAL_OTHER},
-                {5, RPB_CLIENT_REFUSAL_SHUTTING_DOWN}, {6, RPB_CLIENT_REFUSAL_OTHER},
-                {7, RPB_CLIENT_REFUSAL_OTHER},         {9, RPB_CLIENT_REFUSAL_OTHER},
-                {123456789, RPB_CLIENT_REFUSAL_OTHER}};
+        const char *text;
+    } rows[] = {{0, RPB_CLIENT_REFUSAL_OTHER, "ERROR_CODE_UNSPECIFIED, code 0"},
+                {3, RPB_CLIENT_REFUSAL_OTHER, "ERROR_BACKEND_SPAWN_FAILED, code 3"},
+                {5, RPB_CLIENT_REFUSAL_SHUTTING_DOWN, "ERROR_SHUTTING_DOWN, code 5"},
+                {6, RPB_CLIENT_REFUSAL_OTHER, "ERROR_PEER_REJECTED, code 6"},
+                {7, RPB_CLIENT_REFUSAL_OTHER, "ERROR_INTERNAL, code 7"},
+                {9, RPB_CLIENT_REFUSAL_OTHER, "ERROR_FD_PRESSURE, code 9"},
+                {123456789, RPB_CLIENT_REFUSAL_OTHER, "ERROR_UNKNOWN, code 123456789"}};
     struct rig rig;
     struct bytes reply;
 
@@ -196,6 +207,7 @@ static void test_refusal_kinds(void)
         check_int(rpb_client_failure(client)->refusal, rows[i].refusal);
         check_int(rpb_client_failure(client)->code, rows[i].code);
         check_str(rpb_client_failure(client)->reason, "line?one"); /* may end up on a terminal */
+        check(strstr(rpb_client_text(client), rows[i].text) != NULL);
         rpb_client_free(client);
     }
     rig_down(&rig);
@@ -214,10 +226,18 @@ static void test_long_reason(void)
     memset(reason, 'a', sizeof(reason));
     memcpy(reason + 509, "\xE2\x82\xAC\xE2\x82\xAC", 6);
     reason[1199] = '\0';
-    make_refused(&reply, 7, reason, 0, NULL);
+    make_refused(&reply, 7, reason, UINT64_MAX, NULL);
     rig_send(&rig, &reply);
     check_int(rpb_client_step(client), RPB_CLIENT_E_REFUSED);
     check_int(strlen(rpb_client_failure(client)->reason), 509);
+    check(strstr(rpb_client_text(client), "aaa (ERROR_INTERNAL, code 7); try again in 18446744073709551615 ms") !=
+          NULL);
+    rpb_client_free(client);
+    client = rig_begin(&rig, NULL);
+    make_refused(&reply, 7, "", 0, NULL);
+    rig_send(&rig, &reply);
+    check_int(rpb_client_step(client), RPB_CLIENT_E_REFUSED);
+    check_str(rpb_client_text(client), "the broker refused (ERROR_INTERNAL, code 7)");
     rpb_client_free(client);
     rig_down(&rig);
 }

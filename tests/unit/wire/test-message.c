@@ -306,6 +306,10 @@ static void test_names(void)
     for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
         check_str(message_descriptor((enum message_type)type)->package_name, "running_process.broker.v1");
     }
+    check_str(message_error_name(0), "ERROR_CODE_UNSPECIFIED");
+    check_str(message_error_name(4), "ERROR_RATE_LIMITED");
+    check_str(message_error_name(77), "ERROR_UNKNOWN");
+    check_str(message_error_name(UINT32_MAX), "ERROR_UNKNOWN");
 }
 
 CHECK_PROGRAM("wire/message", {"numbers: last wins, low 32 bits, unknown enums stay", test_numbers},
