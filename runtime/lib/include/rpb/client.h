@@ -46,6 +46,9 @@
  * connection, so a client holds at most in_flight_max replies, one frame that is arriving and one frame's worth (16
  * MiB) of unsent requests.
  *
+ * @client is a client of rpb_client_new() or rpb_client_open(), in any state, where nothing else is said; NULL is for
+ * free, close, failure and text only. For C99 and later, and C++11 and later.
+ *
  * Structures that the caller makes have a size or reserved members, which must be zero; those that the library hands
  * out grow at their end. So programs go on working with later libraries of the same soname.
  */
@@ -129,14 +132,15 @@ struct rpb_client_failure {
 #define RPB_CLIENT_IGNORE_DISABLE 1u /* do not look at RUNNING_PROCESS_DISABLE */
 #define RPB_CLIENT_SERVER_UID 2u     /* `server_uid` counts instead of the caller's own user id */
 
-#define RPB_CLIENT_IN_FLIGHT_DEFAULT 16u
-#define RPB_CLIENT_IN_FLIGHT_MAX 1024u
-#define RPB_CLIENT_TIMEOUT_DEFAULT_MS 30000u
-#define RPB_CLIENT_RETRIES_MAX 16u
+#define RPB_CLIENT_IN_FLIGHT_DEFAULT 16u     /* in_flight_max when it is 0 */
+#define RPB_CLIENT_IN_FLIGHT_MAX 1024u       /* the largest in_flight_max */
+#define RPB_CLIENT_TIMEOUT_DEFAULT_MS 30000u /* timeout_ms when it is 0 and the environment says nothing */
+#define RPB_CLIENT_RETRIES_MAX 16u           /* the largest value of retries */
 
 /*
  * Whom to talk to, and how. All strings are copied by rpb_client_new(); each is at most 4095 bytes of UTF-8. Zero or
- * NULL chooses the default. Later versions of the library add members at the end only.
+ * NULL chooses the default. What is longer, larger or unknown is RPB_CLIENT_E_ARGUMENT; nothing but timeouts is cut to
+ * what is allowed. Later versions of the library add members at the end only.
  */
 struct rpb_client_options {
     size_t size; /* sizeof(struct rpb_client_options), as the caller was compiled */
@@ -152,8 +156,9 @@ struct rpb_client_options {
     /*
      * The way around the broker (spec 01 §14.2 step 1): the endpoint that an earlier connection ended up at, tried
      * first when `version` equals `self_version`. When nobody listens there, another user does, or its backlog is full,
-     * the broker is asked as if it had not been given. A backend that listens and then hangs or ends is noticed by the
-     * first request only (RPB_CLIENT_E_TIMEOUT, RPB_CLIENT_E_LOST): connect again without the cached endpoint.
+     * the broker is asked as if it had not been given; so it is for one that is no path of a socket, being empty or
+     * longer than RPB_ENDPOINT_PATH_MAX. A backend that listens and then hangs or ends is noticed by the first request
+     * only (RPB_CLIENT_E_TIMEOUT, RPB_CLIENT_E_LOST): connect again without the cached endpoint.
      */
     const char *cached_endpoint;
     const char *self_version; /* version of the caller's own build of the service */
@@ -166,19 +171,20 @@ struct rpb_client_options {
     uint64_t keepalive_secs; /* proposal; 0 leaves it to the broker */
 
     /*
-     * Bounds connecting as a whole, and each request unless it brings its own. 0: the variable
-     * RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS, else 30 000. Longer ones are cut to 24 h.
+     * Bounds connecting as a whole (spec 01 §14.3), and each request to the backend unless it brings its own. 0: the
+     * variable RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS, else 30 000. Longer ones are cut to 24 h.
      */
     uint64_t timeout_ms;
 
     /*
-     * How often a refused Hello is repeated, at most 16; default 0, never. Only refusals that bring a hint and are none
-     * of VERSION_UNSUPPORTED, VERSION_BLOCKED and SERVICE_UNKNOWN are repeated, after exactly that hint, and only when
-     * it ends before the deadline; otherwise the refusal is returned at once.
+     * How often a refused Hello is repeated; more than 16 is RPB_CLIENT_E_ARGUMENT; default 0, never. Only refusals
+     * that bring a hint and are none of VERSION_UNSUPPORTED, VERSION_BLOCKED and SERVICE_UNKNOWN are repeated, after
+     * exactly that hint, and only when it ends before the deadline; otherwise the refusal is returned at once.
      */
     unsigned int retries;
 
-    unsigned int in_flight_max; /* requests that may be unanswered or unreceived at once; default 16, at most 1024 */
+    /* Requests that may be unanswered or unreceived at once. Default 16; more than 1024 is RPB_CLIENT_E_ARGUMENT. */
+    unsigned int in_flight_max;
 
     unsigned int flags; /* RPB_CLIENT_IGNORE_DISABLE, … */
     uid_t server_uid;   /* with RPB_CLIENT_SERVER_UID: whose broker and backend it has to be (SO_PEERCRED) */
@@ -199,7 +205,8 @@ static inline void rpb_client_options_init(struct rpb_client_options *options)
 struct rpb_client;
 
 /*
- * Makes a client that has not begun anything. Reads RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS. Opens no descriptor.
+ * Makes a client that has not begun anything, out of the inputs of spec 01 §14.1. Reads
+ * RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS. Opens no descriptor.
  *   @options     borrowed for the call.
  *   @ret_client  the client, to be freed with rpb_client_free(), also with RPB_CLIENT_E_ARGUMENT: then it is good for
  *                nothing but saying which option is wrong, rpb_client_text(). NULL with RPB_CLIENT_E_NO_MEMORY.
@@ -208,21 +215,23 @@ struct rpb_client;
 RPB_PUBLIC int rpb_client_new(const struct rpb_client_options *options, struct rpb_client **ret_client);
 
 /*
- * Closes whatever is open and frees @client with everything that was borrowed from it. Requests in flight are
- * forgotten; the backend sees the end of the connection. NULL is harmless.
+ * Closes whatever is open and frees a client with everything that was borrowed from it. Requests in flight are
+ * forgotten; the backend sees the end of the connection.
+ *   @client  not to be used afterwards. NULL is harmless.
  */
 RPB_PUBLIC void rpb_client_free(struct rpb_client *client);
 
 /*
  * Closes the connection, or gives up making one. Replies that have arrived may still be received; everything else
- * returns RPB_CLIENT_E_STATE from now on. Twice is harmless, and so is NULL.
+ * returns RPB_CLIENT_E_STATE from now on. Says nothing to the peer, whose protocol (spec 03 §15.3) knows no farewell.
+ *   @client  twice is harmless, and so is NULL.
  */
 RPB_PUBLIC void rpb_client_close(struct rpb_client *client);
 
 /* ------------------------------------------------------------------------------------------------------- connecting */
 
 /*
- * rpb_client_new() and rpb_client_connect() in one. Blocks, at longest for the timeout of the options.
+ * rpb_client_new() and rpb_client_connect() in one (spec 01 §14.2). Blocks, at longest for the timeout of the options.
  *   @options     borrowed for the call.
  *   @ret_client  the connected client. On failure it is set too, so that rpb_client_failure() can be asked, and has to
  *                be freed; it is NULL when there was no memory for it, which the calls that ask and free take as well.
@@ -232,11 +241,12 @@ RPB_PUBLIC void rpb_client_close(struct rpb_client *client);
 RPB_PUBLIC int rpb_client_open(const struct rpb_client_options *options, struct rpb_client **ret_client);
 
 /*
- * Connects and waits for it: rpb_client_begin(), and rpb_client_step() until it is decided. Also finishes what
- * rpb_client_begin() has begun. A broker that is not there fails at once; one that does not answer, at the deadline, as
- * RPB_CLIENT_E_BROKER_CONNECT with sys_errno ETIMEDOUT (a backend whose backlog stays full:
- * RPB_CLIENT_E_BACKEND_CONNECT). RPB_CLIENT_OK: connected. Otherwise the failure; the client is then good for nothing
- * but asking why.
+ * Connects and waits for it: rpb_client_begin(), and rpb_client_step() until it is decided (spec 01 §14.2). A broker
+ * that is not there fails at once; one that does not answer, at the deadline, as RPB_CLIENT_E_BROKER_CONNECT with
+ * sys_errno ETIMEDOUT (a backend whose backlog stays full: RPB_CLIENT_E_BACKEND_CONNECT), spec 01 §14.3.
+ *   @client  new, or begun with rpb_client_begin(), which is then finished; connected: returns at once.
+ * RPB_CLIENT_OK: connected. RPB_CLIENT_E_STATE: closed by the caller. Otherwise the failure; the client is then good
+ * for nothing but asking why.
  */
 RPB_PUBLIC int rpb_client_connect(struct rpb_client *client);
 
@@ -244,7 +254,9 @@ RPB_PUBLIC int rpb_client_connect(struct rpb_client *client);
  * Begins to connect and does what can be done without waiting; the deadline counts from here. Looks at
  * RUNNING_PROCESS_DISABLE first: unset goes on, exactly "1" is RPB_CLIENT_E_DISABLED, anything else, the empty value
  * included, RPB_CLIENT_E_CONFIGURATION (spec 01 §14.2).
- * RPB_CLIENT_AGAIN: under way. RPB_CLIENT_OK: connected already. RPB_CLIENT_E_STATE: begun before. Else the failure.
+ *   @client  new.
+ * RPB_CLIENT_AGAIN: under way. RPB_CLIENT_OK: connected already. RPB_CLIENT_E_STATE: begun or closed before. Else the
+ * failure.
  */
 RPB_PUBLIC int rpb_client_begin(struct rpb_client *client);
 
@@ -252,32 +264,42 @@ RPB_PUBLIC int rpb_client_begin(struct rpb_client *client);
 
 /*
  * Does everything that can be done without waiting: connects, sends, receives, lets requests time out. Call it when the
- * descriptor is ready or the deadline is over; more often is harmless. Never blocks.
+ * descriptor is ready or the deadline is over; more often is harmless. Never blocks (spec 01 §14.2 while connecting,
+ * spec 03 §15.3 from then on).
+ *   @client  begun, or as rpb_client_open() gave it.
  * RPB_CLIENT_OK: connected. RPB_CLIENT_AGAIN: still connecting. RPB_CLIENT_E_STATE: not begun, or closed by the caller.
  * Else the failure that ended the connection; replies that had arrived before can still be received.
  */
 RPB_PUBLIC int rpb_client_step(struct rpb_client *client);
 
 /*
- * The descriptor to watch, borrowed: never close it, read it or write it. -1: there is none just now, only the deadline
- * counts. It changes while connecting, so ask again after every call; as long as the number stays the same the socket
- * behind it is the same.
+ * The descriptor to watch, borrowed: never close it, read it or write it. It changes while connecting, so ask again
+ * after every call; as long as the number stays the same the socket behind it is the same.
+ *   @client  in any state; -1 when there is no descriptor just now: new, ended, or waiting for the deadline alone.
  */
 RPB_PUBLIC int rpb_client_fd(const struct rpb_client *client);
 
-/* What to watch it for: POLLIN, POLLOUT or both, as in <poll.h>; 0 when there is no descriptor. Ask after every call.
+/*
+ * What to watch it for: POLLIN, POLLOUT or both, as in <poll.h>. Ask after every call.
+ *   @client  in any state; 0 when there is no descriptor.
  */
 RPB_PUBLIC short rpb_client_wants(const struct rpb_client *client);
 
-#define RPB_CLIENT_NEVER UINT64_MAX
+#define RPB_CLIENT_NEVER UINT64_MAX /* of rpb_client_deadline(): nothing is due */
 
 /*
- * When rpb_client_step() has to be called although nothing is ready: nanoseconds of CLOCK_MONOTONIC, RPB_CLIENT_NEVER
- * when nothing is due. While connecting there always is one. Ask after every call.
+ * When rpb_client_step() has to be called although nothing is ready: nanoseconds of CLOCK_MONOTONIC. Ask after every
+ * call.
+ *   @client  in any state; connecting, there always is one (spec 01 §14.3); connected, the first of the requests in
+ *            flight; RPB_CLIENT_NEVER when nothing is due.
  */
 RPB_PUBLIC uint64_t rpb_client_deadline(const struct rpb_client *client);
 
-/* The same as a timeout for poll(): milliseconds from now, rounded up; 0: now; -1: never. */
+/*
+ * The same as a timeout for poll().
+ *   @client  in any state.
+ * Milliseconds from now, rounded up; 0: now; -1: never.
+ */
 RPB_PUBLIC int rpb_client_poll_timeout(const struct rpb_client *client);
 
 /* --------------------------------------------------------------------------------------------- requests and replies */
@@ -296,9 +318,9 @@ struct rpb_client_request {
 /* One reply. What it points to belongs to the client; see rpb_client_receive(). */
 struct rpb_client_reply {
     uint64_t request_id; /* of the request that it answers */
-    uint32_t lane;
-    uint32_t encoding; /* Frame.payload_encoding: RPB_ENCODING_NONE unless the backend does as it likes */
-    const void *data;  /* payload; never NULL */
+    uint32_t lane;       /* Frame.payload_protocol, always that of the request */
+    uint32_t encoding;   /* Frame.payload_encoding: RPB_ENCODING_NONE unless the backend does as it likes */
+    const void *data;    /* payload; never NULL */
     size_t size;
     const char *traceparent, *tracestate; /* as the backend echoed them; "" when absent */
     uint64_t reserved[4];                 /* 0 */
@@ -329,8 +351,8 @@ RPB_PUBLIC int rpb_client_exchange(struct rpb_client *client, const struct rpb_c
                                    struct rpb_client_reply *ret_reply);
 
 /*
- * Queues one request and sends as much as the socket takes; the rest goes out in rpb_client_step(). Ids count from 1
- * and leave out 0 and those still in use when they wrap.
+ * Queues one request and sends as much as the socket takes; the rest goes out in rpb_client_step() (spec 03 §15.3). Ids
+ * count from 1 and leave out 0 and those still in use when they wrap.
  *   @client   connected.
  *   @request  borrowed for the call.
  *   @ret_id   id of the request, for rpb_client_receive(). May be NULL.
@@ -341,7 +363,7 @@ RPB_PUBLIC int rpb_client_exchange(struct rpb_client *client, const struct rpb_c
 RPB_PUBLIC int rpb_client_send(struct rpb_client *client, const struct rpb_client_request *request, uint64_t *ret_id);
 
 /*
- * Hands out a reply that has arrived. Reads nothing: rpb_client_step() does.
+ * Hands out a reply that has arrived (spec 03 §15.3). Reads nothing: rpb_client_step() does.
  *   @client     in any state.
  *   @id         of the request; 0: whichever was decided first, and after the end of the connection whichever waits.
  *   @ret_reply  what it points to stays valid until the next call of rpb_client_receive(), rpb_client_call(),
@@ -355,16 +377,23 @@ RPB_PUBLIC int rpb_client_send(struct rpb_client *client, const struct rpb_clien
 RPB_PUBLIC int rpb_client_receive(struct rpb_client *client, uint64_t id, struct rpb_client_reply *ret_reply);
 
 /*
- * Lets go of request @id: its reply is dropped, now or when it comes. Until then it counts as in flight.
+ * Lets go of a request: its reply is dropped, now or when it comes. Until then it counts as in flight, since only its
+ * reply (spec 03 §15.3) says that its id is free again.
+ *   @client  in any state.
+ *   @id      of the request; 0 is none.
  * RPB_CLIENT_OK; RPB_CLIENT_E_STATE: no such request.
  */
 RPB_PUBLIC int rpb_client_forget(struct rpb_client *client, uint64_t id);
 
-/* Requests that were sent and whose reply has not been received or dropped yet. */
+/*
+ * Requests that were sent and whose reply has not been received or dropped yet.
+ *   @client  in any state.
+ */
 RPB_PUBLIC unsigned int rpb_client_in_flight(const struct rpb_client *client);
 
 /*
  * Takes the connected socket out, for a protocol that is not made of frames. The client is closed by it.
+ *   @client  connected.
  *   @ret_fd  the socket, in blocking mode and close-on-exec, now the caller's to close. Untouched on failure.
  * RPB_CLIENT_OK. RPB_CLIENT_E_BUFFERED: requests are in flight, replies not received, or bytes buffered in either
  * direction, which would be lost (spec 01 §14.6). RPB_CLIENT_E_STATE: not connected.
@@ -382,28 +411,36 @@ enum rpb_client_route {
 
 /* What the broker agreed to (spec 01 §4.2). Strings belong to the client. */
 struct rpb_client_negotiated {
-    uint32_t protocol;
-    const char *daemon_version; /* of the backend */
-    const char *backend_pipe;   /* path of its socket */
-    uint64_t server_capabilities;
-    uint64_t keepalive_secs; /* advisory */
-    uint64_t connection_id;
+    uint32_t protocol;            /* version of the protocol; RPB_PROTOCOL_VERSION is all that is offered */
+    const char *daemon_version;   /* of the backend */
+    const char *backend_pipe;     /* path of its socket */
+    uint64_t server_capabilities; /* RPB_CAPABILITY_HANDLE_PASSING and bits to come; the library uses none of them */
+    uint64_t keepalive_secs;      /* advisory */
+    uint64_t connection_id;       /* the broker's number of this negotiation, as in its log */
 };
 
-/* The way that was taken; stays known after the connection has ended. */
+/*
+ * The way that was taken.
+ *   @client  in any state; stays known after the connection has ended.
+ */
 RPB_PUBLIC enum rpb_client_route rpb_client_route(const struct rpb_client *client);
 
 /*
- * Path of the backend's socket, to be given as `cached_endpoint` next time; NULL before there is a connection. Borrowed
- * until rpb_client_free().
+ * Path of the backend's socket, to be given as `cached_endpoint` next time (spec 01 §14.2 step 1). Borrowed until
+ * rpb_client_free().
+ *   @client  in any state; NULL before there is a connection.
  */
 RPB_PUBLIC const char *rpb_client_endpoint(const struct rpb_client *client);
 
-/* What was negotiated; NULL before a broker has agreed, and when none was asked. Borrowed until rpb_client_free(). */
+/*
+ * What was negotiated (spec 01 §4.2). Borrowed until rpb_client_free().
+ *   @client  in any state; NULL before a broker has agreed, and when none was asked.
+ */
 RPB_PUBLIC const struct rpb_client_negotiated *rpb_client_negotiated(const struct rpb_client *client);
 
 /*
- * The failure of the call that failed last. Borrowed until the next call that fails or rpb_client_free(); never NULL.
+ * The failure of the call that failed last (spec 01 §14.3). Borrowed until the next call that fails or
+ * rpb_client_free(); never NULL.
  *   @client  in any state. For NULL, which is what there is when memory for a client was missing, it is static and says
  *            RPB_CLIENT_E_NO_MEMORY.
  */
