@@ -26,6 +26,8 @@
 enum {
     CONNECTIONS_DEFAULT = 256,
     CONNECTIONS_MAX = 65536,
+    FRAME_BYTES_MIN = 64, /* a probe fits */
+    MEMORY_MIN = 65536,
     FIRST_FRAME_DEFAULT_MSEC = 5000,
     STALL_DEFAULT_MSEC = 30000,
     DRAIN_DEFAULT_MSEC = 5000,
@@ -110,12 +112,6 @@ static void fill_defaults(struct rpb_backend_config *config)
     DEFAULT(config->first_frame_msec, FIRST_FRAME_DEFAULT_MSEC);
     DEFAULT(config->stall_msec, STALL_DEFAULT_MSEC);
     DEFAULT(config->drain_msec, DRAIN_DEFAULT_MSEC);
-    if (config->max_connections > CONNECTIONS_MAX) {
-        config->max_connections = CONNECTIONS_MAX;
-    }
-    if (config->max_frame_bytes > FRAME_BODY_MAX) {
-        config->max_frame_bytes = FRAME_BODY_MAX;
-    }
     if (!config->endpoint) {
         config->endpoint = env_get(RPB_ENV_BACKEND_PIPE);
     }
@@ -125,7 +121,7 @@ static void fill_defaults(struct rpb_backend_config *config)
     DEFAULT(config->namespace_id, "default");
 }
 
-static int check_config(const struct rpb_backend_config *config, char *ret_text)
+static int check_lanes(const struct rpb_backend_config *config, char *ret_text)
 {
     if (config->n_lanes > BACKEND_LANES_MAX) {
         return refuse(ret_text, error_origin(-EINVAL), "more than %d lanes", BACKEND_LANES_MAX);
@@ -141,9 +137,32 @@ static int check_config(const struct rpb_backend_config *config, char *ret_text)
     if (config->n_lanes > 0 && !config->handle) {
         return refuse(ret_text, error_origin(-EINVAL), "lanes without a handler");
     }
+    return 0;
+}
+
+static int check_limits(const struct rpb_backend_config *config, char *ret_text)
+{
+    if (config->max_connections > CONNECTIONS_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "more than %d connections", CONNECTIONS_MAX);
+    }
+    if (config->max_frame_bytes < FRAME_BYTES_MIN || config->max_frame_bytes > FRAME_BODY_MAX) {
+        return refuse(ret_text, error_origin(-EINVAL), "max_frame_bytes is not within %d to %u bytes", FRAME_BYTES_MIN,
+                      RPB_FRAME_BODY_MAX);
+    }
+    if (config->max_memory_bytes < MEMORY_MIN) {
+        return refuse(ret_text, error_origin(-EINVAL), "max_memory_bytes is less than %d bytes", MEMORY_MIN);
+    }
     if (config->idle_timeout_secs > INT32_MAX) {
         return refuse(ret_text, error_origin(-EINVAL), "an idle timeout of more than %d s", INT32_MAX);
     }
+    if ((unsigned int)config->sha256 > RPB_BACKEND_SHA256_ZEROS) {
+        return refuse(ret_text, error_origin(-EINVAL), "sha256 is none of enum rpb_backend_sha256");
+    }
+    return 0;
+}
+
+static int check_texts(const struct rpb_backend_config *config, char *ret_text)
+{
     if (config->endpoint && strlen(config->endpoint) > RPB_ENDPOINT_PATH_MAX) {
         return refuse(ret_text, error_origin(-EINVAL), "the endpoint's path is longer than %u bytes: %.120s",
                       RPB_ENDPOINT_PATH_MAX, config->endpoint);
@@ -155,7 +174,21 @@ static int check_config(const struct rpb_backend_config *config, char *ret_text)
         (config->endpoint && !text_is_utf8(slice_from(config->endpoint)))) {
         return refuse(ret_text, error_origin(-EINVAL), "the endpoint's path or namespace is not UTF-8");
     }
+    if (config->sidecar_path && !*config->sidecar_path) {
+        return refuse(ret_text, error_origin(-EINVAL), "sidecar_path is empty: NULL is for no identity file");
+    }
     return 0;
+}
+
+static int check_config(const struct rpb_backend_config *config, char *ret_text)
+{
+    int r;
+
+    r = check_lanes(config, ret_text);
+    if (r == 0) {
+        r = check_limits(config, ret_text);
+    }
+    return r < 0 ? error_trace(r) : error_trace(check_texts(config, ret_text));
 }
 
 /* Copies what @config points at, and points the copy at the copies. */

@@ -474,8 +474,6 @@ static void test_environment(void)
 {
     scene_init(&scene);
     scene.config.endpoint = scene.config.namespace_id = NULL;
-    scene.config.max_connections = UINT32_MAX;
-    scene.config.max_frame_bytes = UINT32_MAX;
     setenv(RPB_ENV_BACKEND_PIPE, scene.path, 1);
     setenv(RPB_ENV_BACKEND_NAMESPACE, "shared", 1);
     scene_open(&scene);

@@ -351,10 +351,51 @@ static void test_configuration(void)
     rpb_backend_free(NULL);
 }
 
+/* What is given is kept to or refused, never silently changed; the ends of each range are within it. */
+static void test_limits(void)
+{
+    static const struct {
+        uint32_t max_connections, max_frame_bytes;
+        uint64_t max_memory_bytes;
+        uint32_t idle_timeout_secs;
+        int sha256;
+        const char *words; /* NULL: allowed */
+    } cases[] = {
+        {65536, 16777216, UINT64_MAX, INT32_MAX, 2, NULL},
+        {1, 64, 65536, 1, 1, NULL},
+        {65537, 0, 0, 0, 0, "65536 connections"},
+        {UINT32_MAX, 0, 0, 0, 0, "65536 connections"},
+        {0, 16777217, 0, 0, 0, "16777216 bytes"},
+        {0, 63, 0, 0, 0, "64 to"},
+        {0, 0, 65535, 0, 0, "65536 bytes"},
+        {0, 0, 0, (uint32_t)INT32_MAX + 1, 0, "idle timeout"},
+        {0, 0, 0, 0, 3, "sha256"},
+        {0, 0, 0, 0, -1, "sha256"},
+    };
+    char text[RPB_BACKEND_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        scene_init(&scene);
+        *text = '\0';
+        scene.config.max_connections = cases[i].max_connections;
+        scene.config.max_frame_bytes = cases[i].max_frame_bytes;
+        scene.config.max_memory_bytes = cases[i].max_memory_bytes;
+        scene.config.idle_timeout_secs = cases[i].idle_timeout_secs;
+        memcpy(&scene.config.sha256, &cases[i].sha256, sizeof(scene.config.sha256));
+        check_int(rpb_backend_new(&scene.config, &scene.backend, text), cases[i].words ? -EINVAL : 0);
+        check(strstr(text, cases[i].words ? cases[i].words : "") != NULL);
+        rpb_backend_free(scene.backend);
+    }
+    scene_init(&scene);
+    scene.config.sidecar_path = "";
+    check_int(rpb_backend_new(&scene.config, &scene.backend, text), -EINVAL);
+    check(strstr(text, "sidecar") != NULL);
+}
+
 CHECK_PROGRAM("lib/backend-endings", {"stop", test_stop}, {"stop does not wait for ever", test_drain_limit},
               {"run ends by stop", test_run_ends}, {"done stays done", test_done}, {"idle timeout", test_idle},
               {"idle, and another protocol", test_idle_and_another_protocol}, {"held, it is not idle", test_hold},
               {"a socket that is not ours stays", test_another_socket_stays},
               {"a forked child removes nothing", test_child_removes_nothing},
               {"what fails later has words", test_words}, {"words of a turn", test_words_of_a_turn},
-              {"impossible configurations", test_configuration})
+              {"impossible configurations", test_configuration}, {"limits are kept to, or refused", test_limits})

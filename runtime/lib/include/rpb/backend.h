@@ -289,7 +289,7 @@ RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fau
 
 /**
  * What a backend is made of. Zero chooses the default everywhere; RPB_BACKEND_CONFIG() sets the size. Strings
- * and @lanes are copied by rpb_backend_new().
+ * and @lanes are copied by rpb_backend_new(), which refuses what is out of its range and changes nothing silently.
  */
 struct rpb_backend_config {
     /**
@@ -326,11 +326,11 @@ struct rpb_backend_config {
     /** Told why a connection was dropped and the like, one line in @text; for the log. NULL: nobody. */
     void (*notice)(const char *text, void *user);
 
-    /** Path of the socket; NULL: RPB_ENV_BACKEND_PIPE. */
+    /** Path of the socket, at most 107 bytes; NULL: RPB_ENV_BACKEND_PIPE. */
     const char *endpoint;
-    /** Namespace of the endpoint; NULL: RPB_ENV_BACKEND_NAMESPACE, and "default" when that is unset too. */
+    /** Namespace of the endpoint, at most 255 bytes; NULL: RPB_ENV_BACKEND_NAMESPACE, "default" without one. */
     const char *namespace_id;
-    /** Identity file to write before serving (spec 03 §15.4) and to remove at the end; NULL: none. */
+    /** Identity file to write before serving (spec 03 §15.4) and to remove at the end; NULL: none. Not empty. */
     const char *sidecar_path;
 
     /**
@@ -339,14 +339,14 @@ struct rpb_backend_config {
      * not count. Part of the identity. 0: never; at most 2147483647.
      */
     uint32_t idle_timeout_secs;
-    enum rpb_backend_sha256 sha256;
+    enum rpb_backend_sha256 sha256; /**< nothing but its members */
 
     uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more may probe; one of these that
                                   sends anything else takes the place of the oldest that has sent no frame yet */
-    uint32_t max_frame_bytes;  /**< body of one frame; default and most 16 MiB */
+    uint32_t max_frame_bytes;  /**< body of one frame, probes included; default and most 16 MiB, at least 64 */
     uint64_t max_memory_bytes; /**< frames that are not complete yet, unsent answers and what is kept for answers put
-                                  off, of all connections together; default 64 MiB. Beyond it the connection that holds
-                                  the most is closed */
+                                  off, of all connections together; default 64 MiB, at least 64 KiB. Beyond it the
+                                  connection that holds the most is closed */
     uint32_t first_frame_msec; /**< how long a new connection may take to send one frame; default 5000 */
     uint32_t stall_msec;       /**< how long a client may leave its answers unread; default 30000 */
     uint32_t drain_msec;       /**< how long rpb_backend_stop() lets put-off answers and writes finish; default 5000 */
@@ -370,8 +370,8 @@ static inline void rpb_backend_config_init(struct rpb_backend_config *config)
  * @param config       Borrowed for the call.
  * @param ret_backend  To be freed with rpb_backend_free(); NULL on failure.
  * @param ret_text     NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
- * @return 0; -EINVAL for an impossible configuration; the errors of rpb_backend_listen(); -ENOMEM; another negative
- * errno.
+ * @return 0; -EINVAL for an impossible configuration, an endpoint or namespace that is not UTF-8 among it; the errors
+ * of rpb_backend_listen(); -ENOMEM; another negative errno.
  */
 RPB_PUBLIC int rpb_backend_new(const struct rpb_backend_config *config, struct rpb_backend **ret_backend,
                                char *ret_text);
