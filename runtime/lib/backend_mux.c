@@ -288,7 +288,7 @@ const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fault)
     case RPB_BACKEND_MUX_UNSERVED:
         return "a frame on a lane that is not served";
     case RPB_BACKEND_MUX_ENVELOPE:
-        break;
+        return "a frame of another version, or compressed";
     }
-    return "a frame of another version, or compressed";
+    return "?"; /* of a later version, or none */
 }

@@ -264,11 +264,14 @@ static void test_response(void)
 static void test_texts(void)
 {
     for (int fault = RPB_BACKEND_MUX_OK; fault <= RPB_BACKEND_MUX_ENVELOPE; fault++) {
+        check(strlen(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)fault)) > 1);
         for (int other = RPB_BACKEND_MUX_OK; other < fault; other++) {
             check(strcmp(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)fault),
                          rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)other)) != 0);
         }
     }
+    check_str(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)(RPB_BACKEND_MUX_ENVELOPE + 1)), "?");
+    check_str(rpb_backend_mux_fault_text((enum rpb_backend_mux_fault)99), "?");
 }
 
 CHECK_PROGRAM("lib/backend-mux", {"rows 1, 3: nothing, or another first byte", test_row_1_and_3},

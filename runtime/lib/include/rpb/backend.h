@@ -282,7 +282,7 @@ RPB_PUBLIC void rpb_backend_mux_result_deinit(struct rpb_backend_mux_result *res
 RPB_PUBLIC int rpb_backend_response_pack(const struct rpb_backend_request *request, const void *data, size_t size,
                                          void **ret_frame, size_t *ret_size);
 
-/** The fault as a clause ("a frame on a lane that is not served"); static. */
+/** The fault as a clause ("a frame on a lane that is not served"); "?" for a number that is none. Static. */
 RPB_PUBLIC const char *rpb_backend_mux_fault_text(enum rpb_backend_mux_fault fault);
 
 /* ---------------------------------------------------------------------------------------------------------- backend */
