@@ -86,31 +86,46 @@ static int wait_for(int fd, short events, nsec_t deadline_nsec, int longest_msec
     return r < 0 ? r : 0;
 }
 
-int client_connect(const char *path, nsec_t deadline_nsec, int *ret_fd, char ret_text[CLIENT_TEXT_MAX])
+int client_dial(const char *path, nsec_t deadline_nsec, int *ret_fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = -1;
     int r;
 
     if (!*path) {
-        return tell_connect(ret_text, EINVAL);
+        return -EINVAL;
     }
     if (strlen(path) >= sizeof(address.sun_path)) {
-        snprintf(ret_text, CLIENT_TEXT_MAX,
-                 "failed to connect to broker: the path is %zu bytes long, Linux takes at most %zu", strlen(path),
-                 sizeof(address.sun_path) - 1);
-        return CLIENT_E_FAILED;
+        return -ENAMETOOLONG;
     }
     memcpy(address.sun_path, path, strlen(path));
     fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return tell_connect(ret_text, -fd);
+        return fd;
     }
     /* a full backlog answers EAGAIN and gives nothing to wait for */
     while ((r = sys_connect(fd, (const struct sockaddr *)&address, sizeof(address))) == -EAGAIN) {
         if (wait_for(-1, 0, deadline_nsec, RETRY_MSEC) == -ETIMEDOUT) {
-            return tell_connect(ret_text, ETIMEDOUT);
+            return -ETIMEDOUT;
         }
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int client_connect(const char *path, nsec_t deadline_nsec, int *ret_fd, char ret_text[CLIENT_TEXT_MAX])
+{
+    _cleanup_close_ int fd = -1;
+    int r = client_dial(path, deadline_nsec, &fd);
+
+    if (r == -ENAMETOOLONG) {
+        snprintf(ret_text, CLIENT_TEXT_MAX,
+                 "failed to connect to broker: the path is %zu bytes long, Linux takes at most %zu", strlen(path),
+                 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+        return CLIENT_E_FAILED;
     }
     if (r < 0) {
         return tell_connect(ret_text, -r);

@@ -21,7 +21,13 @@ enum {
 /* How long a round trip may take: RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS, else 30 s. */
 nsec_t client_patience_nsec(void);
 
-/* A connection to @path by @deadline_nsec (monotonic). 0 and a descriptor of the caller's, or CLIENT_E_* and a text. */
+/*
+ * A nonblocking connection to @path by @deadline_nsec (monotonic), whoever listens there. 0 and a descriptor of the
+ * caller's, or a negative errno: -ETIMEDOUT when the backlog stayed full, -ENAMETOOLONG.
+ */
+int client_dial(const char *path, nsec_t deadline_nsec, int *ret_fd);
+
+/* The same, when it is this user who listens. 0 and a descriptor of the caller's, or CLIENT_E_* and a text. */
 int client_connect(const char *path, nsec_t deadline_nsec, int *ret_fd, char ret_text[CLIENT_TEXT_MAX]);
 
 /*
