@@ -56,10 +56,11 @@ static void report_rule(struct report *report, const struct conform_rule *rule, 
         return;
     }
     /* clang-format off */
-    (void)json_array_append_new(report->rules, json_pack("{s:s, s:s, s:o, s:b, s:b, s:o}",
+    (void)json_array_append_new(report->rules, json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:o}",
         "rule", rule->name,
         "text", rule->text,
         "spec", admin_document_string(rule->spec),
+        "tried", verdict != CONFORM_UNTRIED,
         "holds", verdict == CONFORM_HOLDS || verdict == CONFORM_NOTICE,
         "notice", verdict == CONFORM_NOTICE,
         "detail", admin_document_string(detail)));

@@ -20,7 +20,7 @@ enum conform_verdict {
     CONFORM_HOLDS,
     CONFORM_NOTICE, /* holds, and something is worth a look */
     CONFORM_FAILS,
-    CONFORM_UNTRIED, /* nobody was there; does not count as holding */
+    CONFORM_UNTRIED, /* what it needs did not come about; does not count as holding, nor as failing */
 };
 
 /* What is tried, and what was found out about it so far. */
@@ -30,7 +30,9 @@ struct conform {
     struct arena arena;
     const DaemonProcess *identity; /* of a backend: its first good answer, in the arena; NULL: none yet */
     int32_t peer_pid;              /* of whoever listens; 0: not known yet */
-    bool has_tail;                 /* the answer ended with the legacy digest */
+    bool is_answered;              /* a probe was, by a backend, though perhaps without a good identity */
+    enum probe_fault fault;        /* once answered: what is wrong with the identity */
+    bool has_tail;                 /* once answered: the answer ended with the legacy digest */
 };
 
 struct conform_rule {
@@ -56,6 +58,10 @@ enum conform_verdict conform_fails(struct conform *conform, const char *format, 
 
 /* The same for what is only worth a look. */
 enum conform_verdict conform_notice(struct conform *conform, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same for what could not be tried, with the reason. */
+enum conform_verdict conform_untried(struct conform *conform, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* A connection, the caller's, nonblocking. 0, or -1 with the failure noted. */

@@ -26,39 +26,28 @@ enum {
 
 /* ----------------------------------------------------------------------------------------------------------- probes */
 
-static enum conform_verdict check_accepts(struct conform *conform)
-{
-    _cleanup_close_ int fd = -1;
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-
-    if (conform_dial(conform, &fd)) {
-        return CONFORM_FAILS;
-    }
-    if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
-        conform->peer_pid = (int32_t)peer.pid;
-        if (peer.uid != sys_geteuid()) {
-            return conform_fails(conform, "it belongs to user %u", (unsigned int)peer.uid);
-        }
-    }
-    return CONFORM_HOLDS;
-}
-
 static enum conform_verdict check_in_time(struct conform *conform)
 {
     _cleanup_(conform_try_deinit) struct conform_try try;
     _cleanup_close_ int fd = -1;
     enum conform_verdict verdict;
+    enum probe_fault fault;
 
     conform_try_init(&try);
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }
     verdict = conform_try_ask(conform, fd, &try);
-    if (verdict == CONFORM_HOLDS && try.took_nsec > CONFORM_PROBE_NSEC / 2) {
-        return conform_notice(conform, "it took %d ms", (int)msec_from_nsec(try.took_nsec));
+    if (verdict != CONFORM_HOLDS) {
+        return verdict;
     }
-    return verdict;
+    (void)conform_try_judge(conform, &try, &fault, NULL);
+    if (!conform_is_answer(fault)) {
+        return conform_untried(conform, "what came is no answer to a probe");
+    }
+    return try.took_nsec > CONFORM_PROBE_NSEC / 2
+               ? conform_notice(conform, "it took %d ms", (int)msec_from_nsec(try.took_nsec))
+               : CONFORM_HOLDS;
 }
 
 /* Whether the answer ends its payload with field 3, 32 bytes (spec 03 §5.3). */
@@ -91,16 +80,22 @@ static enum conform_verdict check_answer(struct conform *conform)
         return verdict;
     }
     verdict = conform_try_judge(conform, &try, &fault, &identity);
-    conform->has_tail = has_tail(&try, &conform->arena);
-    if (verdict == CONFORM_HOLDS) {
-        conform->identity = identity;
-    } else if (fault == PROBE_IDENTITY || fault == PROBE_NO_ENDPOINT || fault == PROBE_ALGORITHM ||
-               fault == PROBE_HASH) {
-        *conform->detail = '\0'; /* another rule's business */
-        return CONFORM_HOLDS;
+    if (!conform_is_answer(fault)) {
+        return verdict;
     }
-    return verdict;
+    conform->is_answered = true;
+    conform->fault = fault; /* another rule's business */
+    conform->has_tail = has_tail(&try, &conform->arena);
+    conform->identity = identity;
+    return CONFORM_HOLDS;
 }
+
+#define NEEDS_ANSWER(conform)                                                                                          \
+    do {                                                                                                               \
+        if (!(conform)->is_answered) {                                                                                 \
+            return conform_untried((conform), "no probe was answered");                                                \
+        }                                                                                                              \
+    } while (0)
 
 static enum conform_verdict check_trace(struct conform *conform)
 {
@@ -108,9 +103,11 @@ static enum conform_verdict check_trace(struct conform *conform)
     _cleanup_close_ int fd = -1;
     enum conform_verdict verdict;
     ProtobufCMessage *message;
+    enum probe_fault fault;
     const Frame *frame;
 
     conform_try_init(&try);
+    NEEDS_ANSWER(conform);
     try.is_traced = true;
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
@@ -119,8 +116,12 @@ static enum conform_verdict check_trace(struct conform *conform)
     if (verdict != CONFORM_HOLDS) {
         return verdict;
     }
+    verdict = conform_try_judge(conform, &try, &fault, NULL);
+    if (!conform_is_answer(fault)) {
+        return verdict;
+    }
     if (message_unpack(MESSAGE_FRAME, conform_try_body(&try), &conform->arena, &message)) {
-        return conform_fails(conform, "%s", probe_fault_text(PROBE_FRAME));
+        return conform_fails(conform, "out of memory");
     }
     frame = (const Frame *)message;
     if (strcmp(frame->traceparent, CONFORM_TRACEPARENT) != 0 || strcmp(frame->tracestate, CONFORM_TRACESTATE) != 0) {
@@ -134,13 +135,14 @@ static enum conform_verdict check_trace(struct conform *conform)
 
 static enum conform_verdict check_complete(struct conform *conform)
 {
-    return conform->identity ? CONFORM_HOLDS : conform_probe(conform);
+    NEEDS_ANSWER(conform);
+    return conform->identity ? CONFORM_HOLDS : conform_fails(conform, "%s", probe_fault_text(conform->fault));
 }
 
 #define NEEDS_IDENTITY(conform)                                                                                        \
     do {                                                                                                               \
         if (!(conform)->identity) {                                                                                    \
-            return conform_fails((conform), "no complete identity was given");                                         \
+            return conform_untried((conform), "no complete identity was given");                                       \
         }                                                                                                              \
     } while (0)
 
@@ -220,6 +222,7 @@ static enum conform_verdict check_endpoint(struct conform *conform)
 
 static enum conform_verdict check_tail(struct conform *conform)
 {
+    NEEDS_ANSWER(conform);
     return conform->has_tail ? CONFORM_HOLDS
                              : conform_notice(conform, "the answer does not end with field 3: brokers from before the "
                                                        "BLAKE3 switch will not know this backend");
@@ -517,7 +520,7 @@ static enum conform_verdict check_first_frame(struct conform *conform)
 }
 
 const struct conform_rule conform_backend_rules[] = {
-    {"accepts", "03 §15.1", "connections of its user are accepted", check_accepts},
+    {"accepts", "03 §15.1", "connections of its user are accepted", conform_check_accepts},
     {"probe-in-time", "03 §5.4", "a probe is answered within 500 ms", check_in_time},
     {"probe-answer", "03 §5.2", "the answer is a plain response with the same request id and nonce", check_answer},
     {"probe-trace", "03 §5.2", "the answer repeats the trace context", check_trace},

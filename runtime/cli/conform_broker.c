@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/random.h"
 #include "base/sys.h"
-#include "cli/conform.h"
+#include "cli/conform_probe.h"
 #include "wire/envelope.h"
 
 enum { MANY = 16, UNKNOWN_VERB = 17, REQUEST_ID = 77 };
@@ -206,21 +206,6 @@ static enum conform_verdict hello_is_refused(struct conform *conform, void (*edi
 }
 
 /* ---------------------------------------------------------------------------------------------------------- framing */
-
-static enum conform_verdict check_accepts(struct conform *conform)
-{
-    _cleanup_close_ int fd = -1;
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-
-    if (conform_dial(conform, &fd)) {
-        return CONFORM_FAILS;
-    }
-    if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid != sys_geteuid()) {
-        return conform_fails(conform, "it belongs to user %u", (unsigned int)peer.uid);
-    }
-    return CONFORM_HOLDS;
-}
 
 static enum conform_verdict check_framing_byte(struct conform *conform)
 {
@@ -518,7 +503,7 @@ static enum conform_verdict check_idle_crowd(struct conform *conform)
 }
 
 const struct conform_rule conform_broker_rules[] = {
-    {"accepts", "01 §11.7", "connections of its user are accepted", check_accepts},
+    {"accepts", "01 §11.7", "connections of its user are accepted", conform_check_accepts},
     {"bad-framing-byte", "01 §1.4", "another framing byte is refused, byte for byte", check_framing_byte},
     {"bad-length", "01 §1.4", "a length above 16 MiB is refused before the body", check_oversized},
     {"end-within-frame", "01 §1.4", "an end within a frame is refused", check_end_within_frame},

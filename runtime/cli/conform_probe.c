@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/random.h"
+#include "base/sys.h"
 #include "wire/envelope.h"
 
 enum { ANSWER_MAX = FRAME_HEADER_SIZE + FRAME_BODY_MAX + 2 * 65536 };
@@ -80,6 +81,59 @@ enum conform_verdict conform_try_judge(struct conform *conform, const struct con
         *ret_identity = identity;
     }
     return *ret_fault == PROBE_OK ? CONFORM_HOLDS : conform_fails(conform, "%s", probe_fault_text(*ret_fault));
+}
+
+bool conform_is_answer(enum probe_fault fault)
+{
+    return fault == PROBE_OK || fault == PROBE_IDENTITY || fault == PROBE_NO_ENDPOINT || fault == PROBE_ALGORITHM ||
+           fault == PROBE_HASH;
+}
+
+/* Whether anything comes back on @fd: bytes, or the end. */
+static bool is_served(int fd)
+{
+    _cleanup_(buffer_deinit) struct buffer in = {.limit = ANSWER_MAX};
+    size_t size;
+
+    return conform_read_frame(fd, nsec_add(clock_monotonic(), CONFORM_PATIENCE_NSEC), &in, &size) != CONFORM_E_LATE ||
+           in.size;
+}
+
+/*
+ * A connection succeeds as long as the backlog has room, so somebody must be seen to do something with it: an end
+ * without a byte is answered with an end, and by whoever waits on, a probe.
+ */
+enum conform_verdict conform_check_accepts(struct conform *conform)
+{
+    _cleanup_(buffer_deinit) struct buffer out = {.limit = 4096};
+    _cleanup_close_ int ended = -1, asked = -1;
+    struct conform_try try;
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (conform_dial(conform, &ended)) {
+        return CONFORM_FAILS;
+    }
+    if (sys_getsockopt(ended, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
+        conform->peer_pid = (int32_t)peer.pid;
+        if (peer.uid != sys_geteuid()) {
+            return conform_fails(conform, "it belongs to user %u", (unsigned int)peer.uid);
+        }
+    }
+    (void)sys_shutdown(ended, SHUT_WR);
+    if (is_served(ended)) {
+        return CONFORM_HOLDS;
+    }
+    conform_try_init(&try);
+    if (conform_try_pack(&try, &out) < 0) {
+        return conform_fails(conform, "out of memory");
+    }
+    if (conform_dial(conform, &asked)) {
+        return CONFORM_FAILS;
+    }
+    conform_send(asked, out.data, out.size);
+    return is_served(asked) ? CONFORM_HOLDS
+                            : conform_fails(conform, "it connects, but nothing came back: does anybody call accept()?");
 }
 
 void conform_try_init(struct conform_try *try)

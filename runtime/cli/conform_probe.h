@@ -35,6 +35,12 @@ enum conform_verdict conform_try_ask(struct conform *conform, int fd, struct con
 enum conform_verdict conform_try_judge(struct conform *conform, const struct conform_try *try,
                                        enum probe_fault *ret_fault, const DaemonProcess **ret_identity);
 
+/* Whether a backend answered the probe, be its identity good or not. */
+bool conform_is_answer(enum probe_fault fault);
+
+/* The first rule of both tables: this user listens, and somebody is seen to accept. */
+enum conform_verdict conform_check_accepts(struct conform *conform);
+
 /* Asks on @fd; the answer must be good in every respect. */
 enum conform_verdict conform_probe_on(struct conform *conform, int fd, bool is_slow);
 

@@ -43,17 +43,28 @@ enum conform_verdict conform_notice(struct conform *conform, const char *format,
     return CONFORM_NOTICE;
 }
 
+enum conform_verdict conform_untried(struct conform *conform, const char *format, ...)
+{
+    char why[sizeof(conform->detail) / 2];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    snprintf(conform->detail, sizeof(conform->detail), "not tried: %s", why);
+    return CONFORM_UNTRIED;
+}
+
 int conform_dial(struct conform *conform, int *ret_fd)
 {
-    char text[CLIENT_TEXT_MAX] = "";
-    const char *why;
+    int r = client_dial(conform->path, nsec_add(clock_monotonic(), CONFORM_PATIENCE_NSEC), ret_fd);
 
-    if (!client_connect(conform->path, nsec_add(clock_monotonic(), CONFORM_PATIENCE_NSEC), ret_fd, text)) {
-        return 0;
+    if (r == -ETIMEDOUT) {
+        (void)conform_fails(conform, "failed to connect: its backlog is full: nobody accepts, or too slowly");
+    } else if (r < 0) {
+        (void)conform_fails(conform, "failed to connect: %s (os error %d)", strerror(-r), -r);
     }
-    why = strchr(text, ':'); /* before it stands that it was a broker */
-    (void)conform_fails(conform, "failed to connect%s", why ? why : "");
-    return -1;
+    return r < 0 ? -1 : 0;
 }
 
 /* Waits for @events on @fd until the deadline. False: it has come. */

@@ -42,16 +42,22 @@ def conform_once(case, *args, **env):
     held = sum(1 for rule in document["rules"] if rule["holds"])
     case.assertEqual(document["rules_held"], held)
     case.assertEqual(document["rules_failed"] + document["rules_not_tried"], len(document["rules"]) - held)
-    untried = [rule["rule"] for rule in document["rules"] if rule["detail"] == "not tried"]
+    untried = [rule["rule"] for rule in document["rules"] if not rule["tried"]]
+    case.assertEqual(untried, [rule["rule"] for rule in document["rules"] if rule["detail"].startswith("not tried")])
+    case.assertEqual([rule["rule"] for rule in document["rules"] if not rule["tried"] and rule["holds"]], [])
     case.assertEqual(document["rules_not_tried"], len(untried))
-    case.assertEqual(document["conforms"], held == len(rules))
+    case.assertEqual(document["conforms"], document["rules_failed"] == 0)
     case.assertEqual(done.returncode, 0 if document["conforms"] else 1)
     case.assertEqual(done.stderr, "")
     return done.returncode, rules
 
 
 def failed(rules):
-    return sorted(name for name, (holds, _, _) in rules.items() if not holds)
+    return sorted(name for name, (holds, _, detail) in rules.items() if not holds and not detail.startswith("not tried"))
+
+
+def untried(rules):
+    return sorted(name for name, (_, _, detail) in rules.items() if detail.startswith("not tried"))
 
 
 def noticed(rules):
@@ -415,13 +421,76 @@ class BrokenBackends(harness.Case):
     def test_nobody_there(self):
         path = os.path.join(self.box.sockets, "nobody.sock")
         status, rules = conform(self, path)
-        self.assertEqual((status, len(failed(rules))), (1, BACKEND_RULES))
+        self.assertEqual((status, failed(rules), len(untried(rules))), (1, ["accepts"], BACKEND_RULES - 1))
         self.assertIn("failed to connect: No such file", rules["accepts"][2])
         self.assertEqual(rules["probe-twice"][2], "not tried")
         lines = self.box.run("conform", self.box.home + "/nobody").stdout.splitlines()
         self.assertTrue(lines[0].startswith("FAILS  accepts"), lines[0])
         self.assertEqual({line.split()[0] for line in lines[1:-1]}, {"-----"})
         self.assertTrue(lines[-1].endswith("0 rules hold, 1 do not, %d were not tried" % (BACKEND_RULES - 1)), lines[-1])
+
+
+class NoBackends(harness.Case):
+    """Sockets of somebody else: what their silence or their answers say nothing about neither holds nor fails."""
+    IDENTITY = ["identity-boot", "identity-complete", "identity-endpoint", "identity-executable", "identity-pid",
+                "identity-tail"]
+
+    def listen(self, serve, backlog=64):
+        path = os.path.join(self.box.sockets, "other.sock")
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen(backlog)
+
+        def accept():
+            while True:
+                try:
+                    conn, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(conn,), daemon=True).start()
+        if serve:
+            self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
+            threading.Thread(target=accept, daemon=True).start()
+        return path
+
+    def test_echo(self):
+        def serve(conn):
+            with conn:
+                try:
+                    while piece := conn.recv(65536):
+                        conn.sendall(piece)
+                except OSError:
+                    pass
+        rules = conform(self, self.listen(serve))[1]
+        self.assertEqual(untried(rules), sorted(self.IDENTITY + ["probe-in-time", "probe-trace"]), rules)
+        self.assertIn("not tried: what came is no answer to a probe", rules["probe-in-time"][2])
+        self.assertIn("probe-answer", failed(rules))
+        self.assertTrue(rules["accepts"][0])
+
+    def test_closes(self):
+        rules = conform(self, self.listen(lambda conn: conn.close()))[1]
+        self.assertEqual(untried(rules), sorted(self.IDENTITY + ["probe-trace"]), rules)
+        self.assertIn("probe-in-time", failed(rules))
+
+    def test_nobody_accepts(self):
+        path = self.listen(None)
+        for args, count in (((), BACKEND_RULES), (("--broker",), BROKER_RULES)):
+            rules = conform(self, *args, path)[1]
+            self.assertEqual((failed(rules), len(untried(rules))), (["accepts"], count - 1))
+            self.assertIn("nothing came back", rules["accepts"][2])
+
+    def test_no_complete_identity(self):
+        """The probe is answered well, but for what it says of the backend."""
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path)
+        model.identity.ClearField("ipc_endpoint")
+        self.addCleanup(model.close)
+        rules = conform(self, path)[1]
+        self.assertTrue(rules["probe-in-time"][0] and rules["probe-answer"][0] and rules["identity-tail"][0], rules)
+        self.assertIn("identity-complete", failed(rules))
+        self.assertEqual(untried(rules),
+                         ["identity-boot", "identity-endpoint", "identity-executable", "identity-pid"])
 
 
 class Proxy:
