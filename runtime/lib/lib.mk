@@ -23,10 +23,11 @@ comma      := ,
 
 RPB_ABOUT_client  := Finds a service through its broker and talks to it
 RPB_ABOUT_backend := Serves the clients of a broker
-# what the static libraries need besides themselves; BLAKE3 is inside unless the system has it
-RPB_PRIVATE := libprotobuf-c $(if $(BLAKE3_LIB),,libblake3)
-RPB_PRIVATE_client  := $(RPB_PRIVATE)
-RPB_PRIVATE_backend := $(RPB_PRIVATE) jansson libmd
+# What the static libraries need besides themselves; BLAKE3 is inside unless the system has it. In the .pc files as flags,
+# not as Requires.private, for which pkg-config would want the .pc files of these also where everything is shared.
+RPB_NEEDS = libprotobuf-c $(if $(BLAKE3_LIB),,libblake3)
+RPB_PRIVATE_client  = $(strip $(shell pkg-config --static --libs $(RPB_NEEDS)))
+RPB_PRIVATE_backend = $(strip $(shell pkg-config --static --libs $(RPB_NEEDS) jansson libmd))
 
 # what lies below PREFIX is written as such, so that an installed tree can be moved (pkg-config --define-prefix)
 RPB_PC_DIR  = $(if $(PREFIX),$(subst $(PREFIX)/,$${prefix}/,$(1)),$(1))
