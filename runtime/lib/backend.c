@@ -90,6 +90,9 @@ static int take_config(const struct rpb_backend_config *config, struct rpb_backe
     const size_t least = offsetof(struct rpb_backend_config, any_user) + sizeof(config->any_user);
     const unsigned char *bytes = (const unsigned char *)config;
 
+    if (!config) {
+        return refuse(ret_text, error_origin(-EINVAL), "there is no configuration");
+    }
     if (config->size < least) {
         return refuse(ret_text, error_origin(-EINVAL), "the configuration has no size: RPB_BACKEND_CONFIG() sets it");
     }

@@ -109,7 +109,7 @@ int rpb_backend_identity_make(const char *namespace_id, const char *path, enum r
     struct rpb_backend_identity identity = {.pid = (uint32_t)sys_getpid(), .started_at_unix_ms = clock_unix_msec()};
     int r;
 
-    if (!*path) {
+    if (!namespace_id || !path || !*path || (unsigned int)sha256 > RPB_BACKEND_SHA256_ZEROS) {
         return error_origin(-EINVAL);
     }
     r = copy_text(identity.path, sizeof(identity.path), path, -EINVAL);

@@ -245,7 +245,7 @@ int rpb_backend_mux_classify(const struct rpb_backend_mux *mux, const void *byte
 
 void rpb_backend_mux_result_deinit(struct rpb_backend_mux_result *result)
 {
-    struct mux_memory *memory = result->memory;
+    struct mux_memory *memory = result ? result->memory : NULL;
 
     if (memory) {
         arena_deinit(&memory->arena);

@@ -347,6 +347,8 @@ static void test_configuration(void)
         check(*text != '\0');
     }
     check(backend == NULL);
+    check_int(rpb_backend_new(NULL, &backend, text), -EINVAL);
+    check(strstr(text, "no configuration") != NULL);
     rpb_backend_stop(NULL); /* as a signal handler does while there is none yet */
     rpb_backend_free(NULL);
 }

@@ -135,6 +135,7 @@ static void test_row_6(void)
     check_mem(result.reply, want, sizeof(want));
     rpb_backend_mux_result_deinit(&result);
     rpb_backend_mux_result_deinit(&result);
+    rpb_backend_mux_result_deinit(NULL);
 
     memcpy(bad, probe, sizeof(bad));
     bad[6] = 2; /* envelope version */

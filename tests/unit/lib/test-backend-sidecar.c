@@ -260,6 +260,11 @@ static void test_own(void)
     check_mem(again.legacy_exe_sha256, zeros, 32);
     check_int(rpb_backend_identity_make("ns", "", RPB_BACKEND_SHA256_ZEROS, &again), -EINVAL);
     check_int(rpb_backend_identity_make("\xff", "/x", RPB_BACKEND_SHA256_ZEROS, &again), -EILSEQ);
+    again.pid = 1;
+    check_int(rpb_backend_identity_make(NULL, "/x", RPB_BACKEND_SHA256_ZEROS, &again), -EINVAL);
+    check_int(rpb_backend_identity_make("ns", NULL, RPB_BACKEND_SHA256_ZEROS, &again), -EINVAL);
+    check_int(rpb_backend_identity_make("ns", "/x", (enum rpb_backend_sha256)3, &again), -EINVAL);
+    check_int(again.pid, 1); /* nothing is written on failure */
     close(fd);
 }
 

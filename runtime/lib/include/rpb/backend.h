@@ -29,6 +29,10 @@
  * after stall_msec; one that sends no frame is closed after first_frame_msec. A client that has sent a frame may stay
  * silent, or in the middle of the next one, for as long as it likes: it costs a place and what it has sent.
  *
+ * NULL is allowed where it is said, and nowhere else. What a function returns through ret_ pointers is written when it
+ * succeeds and left alone when it does not, but for ret_text, which is written on failure only, and for the backend of
+ * rpb_backend_new(), which then is NULL.
+ *
  * Structures that the caller makes have a size or reserved members, which must be zero; those that the library hands
  * out grow at their end. So programs go on working with later libraries of the same soname.
  */
@@ -87,7 +91,7 @@ RPB_PUBLIC int rpb_backend_respond(struct rpb_backend_request *request, const vo
  * put off; then the library reads no more from it until one is answered.
  *
  * @param ret_later  The obligation to answer, owned by the caller: end it with rpb_backend_respond_later() or
- * rpb_backend_drop_later().
+ * rpb_backend_drop_later(). Left alone on failure.
  * @return 0; -EALREADY, -EPIPE, -EINVAL as above; -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_defer(struct rpb_backend_request *request, struct rpb_backend_later **ret_later);
@@ -148,8 +152,9 @@ struct rpb_backend_identity {
  * Makes the identity of this process with an endpoint of (@namespace_id, @path). Reads the whole executable once for
  * BLAKE3 (spec 03 §15.1 (4)) and, by @sha256, once more; that blocks. Leaves has_idle_timeout false.
  *
- * @return 0; -EINVAL for an empty or too long @path, -ENAMETOOLONG for @namespace_id or the executable's path, -EILSEQ
- * when one of them is not UTF-8; or the errno of /proc.
+ * @return 0; -EINVAL for an empty or too long @path (more than 107 bytes), for a @sha256 that is none, and for NULL;
+ * -ENAMETOOLONG for @namespace_id (more than 255 bytes; empty is allowed) or the executable's path; -EILSEQ when one of
+ * the three is not UTF-8; -ENOMEM; or the errno of /proc.
  */
 RPB_PUBLIC int rpb_backend_identity_make(const char *namespace_id, const char *path, enum rpb_backend_sha256 sha256,
                                          struct rpb_backend_identity *ret_identity);
@@ -157,7 +162,7 @@ RPB_PUBLIC int rpb_backend_identity_make(const char *namespace_id, const char *p
 /**
  * The identity file's text (spec 03 §15.4): pretty JSON, keys in their fixed order, no newline at the end.
  *
- * @param ret_json  NUL-terminated, to be freed by the caller with free().
+ * @param ret_json  NUL-terminated, to be freed by the caller with free(). Left alone on failure.
  * @return 0 or -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_identity_to_json(const struct rpb_backend_identity *identity, char **ret_json);
@@ -166,6 +171,7 @@ RPB_PUBLIC int rpb_backend_identity_to_json(const struct rpb_backend_identity *i
  * Reads the text of an identity file: @size bytes at @json. Unknown keys are ignored, a missing legacy digest is zeros,
  * a missing idle timeout is none.
  *
+ * @param ret_identity  Left alone on failure.
  * @return 0; -EBADMSG when it is malformed (also: another algorithm than blake3, a digest of another size); -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_identity_from_json(const char *json, size_t size, struct rpb_backend_identity *ret_identity);
@@ -185,11 +191,12 @@ enum {
 /**
  * Strict reading of the identity file at @path.
  *
+ * @param ret_identity  Left alone unless the result is 0.
  * @return 0; RPB_BACKEND_ABSENT; -EBADMSG when it is malformed; another negative errno when it cannot be read.
  */
 RPB_PUBLIC int rpb_backend_identity_read(const char *path, struct rpb_backend_identity *ret_identity);
 
-/** Tolerant reading: false when the file is absent, malformed or unreadable. */
+/** Tolerant reading: false, and *@ret_identity left alone, when the file is absent, malformed or unreadable. */
 RPB_PUBLIC bool rpb_backend_identity_find(const char *path, struct rpb_backend_identity *ret_identity);
 
 /** Removes the identity file at @path when it names this process (a successor's file stays). Best effort. */
@@ -210,7 +217,7 @@ RPB_PUBLIC void rpb_backend_identity_remove(const char *path);
  * socket is not touched.
  *
  * @param path      At most 107 bytes; NULL: RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE.
- * @param ret_fd    The listener, owned by the caller.
+ * @param ret_fd    The listener, owned by the caller. Left alone on failure.
  * @param ret_text  NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
  * @return 0; -EINVAL: no endpoint or an impossible one; -EBADF, -ENOTSOCK, -EPROTOTYPE, -EADDRNOTAVAIL: the variable is
  * not a number, no socket, not a listening stream socket, bound elsewhere; -EADDRINUSE: somebody listens there; another
@@ -264,19 +271,19 @@ struct rpb_backend_mux_result {
  * Judges the @size bytes at @bytes, which begin with the first byte of a message (spec 03 §15.2, row by row; envelope
  * version and encoding of payload frames are checked too). Pure: nothing is read, written or remembered.
  *
- * @param ret  Written on success; valid after @bytes are gone, until rpb_backend_mux_result_deinit().
+ * @param ret  Left alone on failure; valid after @bytes are gone, until rpb_backend_mux_result_deinit().
  * @return 0 or -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_mux_classify(const struct rpb_backend_mux *mux, const void *bytes, size_t size,
                                         struct rpb_backend_mux_result *ret);
 
-/** Frees what @result holds. Accepts zeroes, twice. */
+/** Frees what @result holds. Accepts zeroes and NULL, twice. */
 RPB_PUBLIC void rpb_backend_mux_result_deinit(struct rpb_backend_mux_result *result);
 
 /**
  * The framed response to @request as rpb_backend_respond() makes it, for those who write to their sockets themselves.
  *
- * @param ret_frame  *@ret_size bytes, to be freed by the caller with free().
+ * @param ret_frame  *@ret_size bytes, to be freed by the caller with free(). Both are left alone on failure.
  * @return 0, -EMSGSIZE, -ENOMEM.
  */
 RPB_PUBLIC int rpb_backend_response_pack(const struct rpb_backend_request *request, const void *data, size_t size,
@@ -367,7 +374,7 @@ static inline void rpb_backend_config_init(struct rpb_backend_config *config)
  * A backend that listens: rpb_backend_listen(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here
  * on; they are served by run or step.
  *
- * @param config       Borrowed for the call.
+ * @param config       Borrowed for the call. NULL is -EINVAL.
  * @param ret_backend  To be freed with rpb_backend_free(); NULL on failure.
  * @param ret_text     NULL, or RPB_BACKEND_TEXT_MAX bytes: on failure what was wrong, in one line.
  * @return 0; -EINVAL for an impossible configuration, an endpoint or namespace that is not UTF-8 among it; the errors
