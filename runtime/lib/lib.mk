@@ -101,7 +101,13 @@ $(BUILD)/tests/examples/$(1)-%: tests/examples/$(1)-%.c $(BUILD)/librpb-$(1).a
 endef
 $(foreach n,$(RPB_LIBS),$(eval $(call rpb_example_rule,$(n))))
 
-install-libs: libs ## install the libraries, their headers and .pc files only (DESTDIR, PREFIX, LIBDIR, INCLUDEDIR)
+# The .pc files are read from anywhere. DESTDIR may be relative.
+.PHONY: install-dirs
+install-dirs:
+	$(Q)for d in $(foreach n,PREFIX BINDIR LIBDIR INCLUDEDIR,'$(n) is a relative path: $(or $($(n)),/)'); do \
+		case $$d in *': /'*) ;; *) echo "$$d" >&2; exit 1;; esac; done
+
+install-libs: install-dirs libs ## install the libraries, their headers and .pc files only (DESTDIR, PREFIX, LIBDIR, INCLUDEDIR)
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)/rpb'
 	$(Q)$(INSTALL) -m 644 $(RPB_HEADERS) '$(DESTDIR)$(INCLUDEDIR)/rpb/'
 	$(Q)for n in $(RPB_LIBS); do \
@@ -118,11 +124,11 @@ install-libs: libs ## install the libraries, their headers and .pc files only (D
 			-e 's|@INCLUDEDIR@|$(call RPB_PC_DIR,$(INCLUDEDIR))|' \
 			runtime/lib/rpb.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/rpb-$$n.pc" || exit 1; done
 
-install: $(PROGRAM) install-libs ## install the program and the libraries (DESTDIR, PREFIX=/usr/local, BINDIR, LIBDIR, INCLUDEDIR)
+install: install-dirs $(PROGRAM) install-libs ## install the program and the libraries (DESTDIR, PREFIX=/usr/local, BINDIR, LIBDIR, INCLUDEDIR)
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
 	$(Q)$(INSTALL) -m 755 $(PROGRAM) '$(DESTDIR)$(BINDIR)/'
 
-uninstall: ## remove what install put there, given the same variables
+uninstall: install-dirs ## remove what install put there, given the same variables
 	$(Q)rm -f '$(DESTDIR)$(BINDIR)/$(notdir $(PROGRAM))' $(foreach n,client backend,'$(DESTDIR)$(LIBDIR)/librpb-$(n).so.$(VERSION)' \
 		'$(DESTDIR)$(LIBDIR)/librpb-$(n).so.$(RPB_SOVERSION)' '$(DESTDIR)$(LIBDIR)/librpb-$(n).so' '$(DESTDIR)$(LIBDIR)/librpb-$(n).a' \
 		'$(DESTDIR)$(LIBDIR)/pkgconfig/rpb-$(n).pc') $(foreach h,protocol client backend,'$(DESTDIR)$(INCLUDEDIR)/rpb/$(h).h')
