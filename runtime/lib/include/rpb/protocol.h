@@ -4,8 +4,8 @@
 
 /*
  * The frozen numbers of protocol v1, for whoever speaks it: clients, backends, and programs that read it off a wire.
- * Nothing here is a call; the header needs no library. runtime/lib/protocol_check.c compares every value with the
- * schemas and with the broker's own constants when the libraries are built.
+ * Nothing here is a call; the header needs no library, and C99 or C++98 at least. runtime/lib/protocol_check.c compares
+ * the numbers with the schemas and with the broker's own constants when the libraries are built.
  *
  * A stream consists of frames: one byte framing version, four bytes body length (little endian), and the body, a
  * protobuf message `Frame` (proto/broker_v1_envelope.proto). Frame.payload_protocol, the lane, says who decodes
@@ -62,11 +62,17 @@ extern "C" {
     (((id) >= RPB_LANE_CONSUMER_FIRST && (id) <= RPB_LANE_CONSUMER_LAST) ||                                            \
      ((id) >= RPB_LANE_PRIVATE_FIRST && (id) <= RPB_LANE_PRIVATE_LAST))
 
-/* --------------------------------------------------------------------------------- Frame.kind and .payload_encoding */
+/* ------------------------------------------------------------- Frame.kind and .payload_encoding, spec 01 §2.1, §2.2 */
 
-enum rpb_frame_kind { RPB_FRAME_REQUEST = 0, RPB_FRAME_RESPONSE = 1, RPB_FRAME_EVENT = 2, RPB_FRAME_CANCEL = 3 };
+/* A backend's own lanes carry any of them; what they mean there is the backend's affair, but for what is said here. */
+enum rpb_frame_kind {
+    RPB_FRAME_REQUEST = 0,  /* gets exactly one RESPONSE with its lane and request id, spec 03 §15.3 */
+    RPB_FRAME_RESPONSE = 1, /* answers the REQUEST whose id it has */
+    RPB_FRAME_EVENT = 2,    /* nobody asked for it, nobody answers it; the broker's only one: handoff ready */
+    RPB_FRAME_CANCEL = 3    /* defined, and sent by nobody */
+};
 
-#define RPB_ENCODING_NONE 0u /* the only payload encoding that is accepted */
+#define RPB_ENCODING_NONE 0u /* Frame.payload_encoding: the only one that is accepted; others would be compressed */
 
 /* --------------------------------------------------------------------------------- Hello, spec 01 §4.1, §4.2, §7.3 */
 
@@ -75,30 +81,45 @@ enum rpb_frame_kind { RPB_FRAME_REQUEST = 0, RPB_FRAME_RESPONSE = 1, RPB_FRAME_E
 
 /* Refused.code. A peer may send numbers that are not listed. */
 enum rpb_error_code {
-    RPB_ERROR_UNSPECIFIED = 0,
+    RPB_ERROR_UNSPECIFIED = 0,          /* never sent: the code was left out */
     RPB_ERROR_VERSION_UNSUPPORTED = 1,  /* framing or protocol version: upgrade */
     RPB_ERROR_SERVICE_UNKNOWN = 2,      /* no usable definition for the name: a configuration error */
     RPB_ERROR_BACKEND_SPAWN_FAILED = 3, /* the backend did not come up */
     RPB_ERROR_RATE_LIMITED = 4,         /* wait as long as the hint says */
     RPB_ERROR_SHUTTING_DOWN = 5,        /* ask a fresh broker */
     RPB_ERROR_PEER_REJECTED = 6,        /* the request itself is unacceptable */
-    RPB_ERROR_INTERNAL = 7,
-    RPB_ERROR_VERSION_BLOCKED = 8, /* the definition does not allow this version: do not try it again */
-    RPB_ERROR_FD_PRESSURE = 9      /* the broker has no descriptors to spare */
+    RPB_ERROR_INTERNAL = 7,             /* the broker failed, through no fault of the request */
+    RPB_ERROR_VERSION_BLOCKED = 8,      /* the definition does not allow this version: do not try it again */
+    RPB_ERROR_FD_PRESSURE = 9           /* the broker has no descriptors to spare */
 };
 
-/* ------------------------------------------------------------------------ environment, spec 01 §15 and 03 §3.4 */
+/* ------------------------------------------------------------------------------ a client's environment, spec 01 §15 */
 
 #define RPB_ENV_DISABLE "RUNNING_PROCESS_DISABLE"                            /* exactly 1: no broker */
 #define RPB_ENV_CLIENT_TIMEOUT_MS "RUNNING_PROCESS_BROKER_CLIENT_TIMEOUT_MS" /* a client's patience */
 
-/* What the broker tells a backend that it launches. */
-#define RPB_ENV_SERVICE_NAME "RUNNING_PROCESS_BROKER_V1_SERVICE_NAME"
-#define RPB_ENV_SERVICE_VERSION "RUNNING_PROCESS_BROKER_V1_SERVICE_VERSION"
-#define RPB_ENV_BACKEND_PIPE "RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE" /* path of the endpoint */
+/* --------------------------------------------------------------------- a backend's environment, spec 03 §3.3, §3.4 */
+
+/*
+ * What the broker tells a backend that it launches. Besides these a backend finds the user's USER, LOGNAME, HOME and
+ * SHELL, a standard PATH, and of the broker's own environment LANG, TZ, TMPDIR, XDG_RUNTIME_DIR and LC_*, as far as
+ * they are set: nothing else, unless the user has no entry in passwd; then it is the broker's own environment.
+ */
+#define RPB_ENV_SERVICE_NAME "RUNNING_PROCESS_BROKER_V1_SERVICE_NAME"       /* what the client asked for */
+#define RPB_ENV_SERVICE_VERSION "RUNNING_PROCESS_BROKER_V1_SERVICE_VERSION" /* likewise: Hello.wanted_version */
+#define RPB_ENV_BACKEND_PIPE "RUNNING_PROCESS_BROKER_V1_BACKEND_PIPE"       /* path of the endpoint */
+/* namespace of the endpoint, to be echoed in answers to probes byte for byte */
 #define RPB_ENV_BACKEND_NAMESPACE "RUNNING_PROCESS_BROKER_V1_BACKEND_NAMESPACE"
-#define RPB_ENV_LISTENER_FD "RUNNING_PROCESS_BROKER_LISTENER_FD"  /* number of the inherited listener */
-#define RPB_ENV_HANDOFF_FD "RUNNING_PROCESS_BROKER_V1_HANDOFF_FD" /* number of the control channel */
+/* the broker's instance, "shared", "private:SERVICE" or "explicit:NAME"; equal to the namespace */
+#define RPB_ENV_INSTANCE "RUNNING_PROCESS_BROKER_V1_INSTANCE"
+/* trace context of the Hello that launched it, each when it had a well-formed one */
+#define RPB_ENV_TRACEPARENT "RUNNING_PROCESS_BROKER_V1_TRACEPARENT"
+#define RPB_ENV_TRACESTATE "RUNNING_PROCESS_BROKER_V1_TRACESTATE"
+#define RPB_ENV_IS_DAEMON "RUNNING_PROCESS_IS_DAEMON" /* 1: launched by a broker */
+/* number of the inherited listener, unset when the backend has to bind the endpoint */
+#define RPB_ENV_LISTENER_FD "RUNNING_PROCESS_BROKER_LISTENER_FD"
+/* number of the control channel, for brokers that pass connections to backends they launch; this one sets none */
+#define RPB_ENV_HANDOFF_FD "RUNNING_PROCESS_BROKER_V1_HANDOFF_FD"
 
 #ifdef __cplusplus
 }
