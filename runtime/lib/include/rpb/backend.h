@@ -18,10 +18,10 @@
  * calls rpb_backend_step() instead of rpb_backend_run(). Whoever has an accept loop of his own, which speaks another
  * protocol on the same socket, uses rpb_backend_listen() and rpb_backend_mux_classify() alone.
  *
- * Functions return 0 or a negative errno, positive values only where they are listed; -ENOMEM is an ordinary result.
- * Times are milliseconds unless their name says seconds, deadlines nanoseconds of CLOCK_MONOTONIC. Text is UTF-8.
- * SIGPIPE is never raised, an interrupting signal changes nothing, and every descriptor is close-on-exec. After fork()
- * the child may only free its copy of a backend, which the parent does not notice.
+ * For C99 and C++98 or later. Functions return 0 or a negative errno, positive values only where they are listed;
+ * -ENOMEM is an ordinary result. Times are milliseconds unless their name says seconds, deadlines nanoseconds of
+ * CLOCK_MONOTONIC. Text is UTF-8. SIGPIPE is never raised, an interrupting signal changes nothing, and every descriptor
+ * is close-on-exec. After fork() the child may only free its copy of a backend, which the parent does not notice.
  *
  * What clients can cost: max_connections + 16 descriptors; max_memory_bytes for everything that is kept for them,
  * beyond which the connection that holds the most is closed; and while one frame is judged and handled, up to five
@@ -113,9 +113,9 @@ RPB_PUBLIC void rpb_backend_drop_later(struct rpb_backend_later *later);
 
 /** What a detector of another protocol says about the bytes that begin a message (spec 03 §15.2). */
 enum rpb_backend_legacy {
-    RPB_BACKEND_LEGACY_NO = 0,        /**< not the other protocol */
-    RPB_BACKEND_LEGACY_YES = 1,       /**< the other protocol: the connection is handed over, nothing is consumed */
-    RPB_BACKEND_LEGACY_NEED_MORE = 2, /**< cannot be told yet */
+    RPB_BACKEND_LEGACY_NO = 0,       /**< not the other protocol */
+    RPB_BACKEND_LEGACY_YES = 1,      /**< the other protocol: the connection is handed over, nothing is consumed */
+    RPB_BACKEND_LEGACY_NEED_MORE = 2 /**< cannot be told yet */
 };
 
 /**
@@ -130,7 +130,7 @@ typedef enum rpb_backend_legacy (*rpb_backend_legacy_fn)(const void *bytes, size
 enum rpb_backend_sha256 {
     RPB_BACKEND_SHA256_AUTO = 0,   /**< computed for executables up to 32 MiB, 32 zero bytes for longer ones */
     RPB_BACKEND_SHA256_ALWAYS = 1, /**< always computed; takes about 4 ms a MiB while the first probe waits */
-    RPB_BACKEND_SHA256_ZEROS = 2,  /**< 32 zero bytes, which every current broker accepts */
+    RPB_BACKEND_SHA256_ZEROS = 2   /**< 32 zero bytes, which every current broker accepts */
 };
 
 /** Who a backend is: the contents of DaemonProcess (spec 03 §4.1) and the legacy digest. Owns nothing. */
@@ -185,7 +185,7 @@ RPB_PUBLIC int rpb_backend_identity_from_json(const char *json, size_t size, str
 RPB_PUBLIC int rpb_backend_identity_write(const struct rpb_backend_identity *identity, const char *path);
 
 enum {
-    RPB_BACKEND_ABSENT = 1, /**< there is no such file */
+    RPB_BACKEND_ABSENT = 1 /**< there is no such file */
 };
 
 /**
@@ -242,7 +242,7 @@ enum rpb_backend_mux_verdict {
     RPB_BACKEND_MUX_LEGACY,         /**< the other protocol, or the first byte is not 1; nothing is consumed */
     RPB_BACKEND_MUX_PROBE_ANSWERED, /**< write the reply, drop the consumed bytes, go on */
     RPB_BACKEND_MUX_PAYLOAD,        /**< a frame on a served lane; drop the consumed bytes, go on */
-    RPB_BACKEND_MUX_FATAL,          /**< drop the connection; the fault says why */
+    RPB_BACKEND_MUX_FATAL           /**< drop the connection; the fault says why */
 };
 
 enum rpb_backend_mux_fault {
@@ -252,7 +252,7 @@ enum rpb_backend_mux_fault {
     RPB_BACKEND_MUX_BAD_PROBE,   /**< a frame on the probe lane that is not a probe (spec 03 §5.1) */
     RPB_BACKEND_MUX_FIRST_PARTY, /**< a lane that only brokers serve */
     RPB_BACKEND_MUX_UNSERVED,    /**< a lane that this backend does not serve */
-    RPB_BACKEND_MUX_ENVELOPE,    /**< another envelope version, or a compressed payload */
+    RPB_BACKEND_MUX_ENVELOPE     /**< another envelope version, or a compressed payload */
 };
 
 /** A verdict; rpb_backend_mux_result_deinit() frees what it holds. */
@@ -368,7 +368,9 @@ static inline void rpb_backend_config_init(struct rpb_backend_config *config)
 }
 
 /** A configuration in place, for C: rpb_backend_new(&RPB_BACKEND_CONFIG(.lanes = lanes, …), &backend, text) */
+#if !defined(__cplusplus) || __cplusplus >= 201103L /* no such macros before */
 #define RPB_BACKEND_CONFIG(...) ((struct rpb_backend_config){.size = sizeof(struct rpb_backend_config), __VA_ARGS__})
+#endif
 
 /**
  * A backend that listens: rpb_backend_listen(), nothing slower (spec 03 §15.1 (3)). Clients and probes queue from here
@@ -453,7 +455,7 @@ RPB_PUBLIC uint64_t rpb_backend_deadline(const struct rpb_backend *backend);
 RPB_PUBLIC int rpb_backend_poll_timeout(const struct rpb_backend *backend);
 
 enum {
-    RPB_BACKEND_DONE = 1, /**< stopped or idle, and everything is finished: free the backend. It stays so */
+    RPB_BACKEND_DONE = 1 /**< stopped or idle, and everything is finished: free the backend. It stays so */
 };
 
 /**
