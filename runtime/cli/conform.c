@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command: finds what is to be tried, tries every rule of its table in order, and prints a line for each. A rule
- * that fails stops nothing, but when nobody accepts connections the rest is not tried. What is printed comes from the
- * tables.
+ * The command: finds what is to be tried, tries every rule of its table in order, and prints a line for each as soon as
+ * it is known. A rule that fails stops nothing, but when nobody accepts connections the rest is not tried, and only
+ * counted. What is printed comes from the tables.
  */
 
 #include "cli/conform.h"
@@ -39,6 +39,7 @@ static void report_line(const struct report *report, const struct conform_rule *
 {
     fprintf(report->options->out, "%s  %-20s %s (%s)%s%s\n", verdict_word(verdict), rule->name, rule->text, rule->spec,
             *detail ? (verdict == CONFORM_NOTICE ? "; note: " : ": ") : "", detail);
+    (void)fflush(report->options->out); /* a run takes seconds, and somebody may read it through a pipe */
 }
 
 static void report_rule(struct report *report, const struct conform_rule *rule, enum conform_verdict verdict,
@@ -67,7 +68,8 @@ static void report_rule(struct report *report, const struct conform_rule *rule, 
     /* clang-format on */
 }
 
-static int report_end(struct report *report, const char *path, bool is_broker)
+/* @hint: what to try instead; may be empty. */
+static int report_end(struct report *report, const char *path, bool is_broker, const char *hint)
 {
     int status = report->n_fails ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
     _cleanup_free_ char *text = NULL;
@@ -79,14 +81,15 @@ static int report_end(struct report *report, const char *path, bool is_broker)
         if (report->n_untried) {
             fprintf(report->options->out, ", %u were not tried", report->n_untried);
         }
-        fputc('\n', report->options->out);
+        fprintf(report->options->out, "%s%s\n", *hint ? "\nhint: " : "", hint);
         return status;
     }
     /* clang-format off */
-    document = json_pack("{s:o, s:s, s:b, s:i, s:i, s:i, s:o}",
+    document = json_pack("{s:o, s:s, s:b, s:o, s:i, s:i, s:i, s:o}",
                          "endpoint", admin_document_string(path),
                          "kind", is_broker ? "broker" : "backend",
                          "conforms", report->n_fails == 0,
+                         "hint", admin_document_string(hint),
                          "rules_held", (int)report->n_holds,
                          "rules_failed", (int)report->n_fails,
                          "rules_not_tried", (int)report->n_untried,
@@ -100,10 +103,22 @@ static int report_end(struct report *report, const char *path, bool is_broker)
     return status;
 }
 
+/* What to try instead when an endpoint is of the other kind, else nothing. */
+static void find_hint(struct conform *conform, bool is_broker, char *ret_hint, size_t size)
+{
+    *ret_hint = '\0';
+    if (is_broker && conform_is_backend(conform)) {
+        snprintf(ret_hint, size, "a backend answers there: conform %s", conform->path);
+    } else if (!is_broker && !conform->is_answered && conform_is_broker(conform)) {
+        snprintf(ret_hint, size, "a broker answers there: conform --broker %s", conform->path);
+    }
+}
+
 static int try_rules(struct report *report, const char *path, bool is_broker)
 {
     const struct conform_rule *rules = is_broker ? conform_broker_rules : conform_backend_rules;
     struct conform conform = {.path = path};
+    char hint[512] = "";
     bool is_there = true;
 
     arena_init(&conform.arena, NULL, 0, SIZE_MAX / 2);
@@ -111,7 +126,11 @@ static int try_rules(struct report *report, const char *path, bool is_broker)
         enum conform_verdict verdict;
 
         if (!is_there) {
-            report_rule(report, rule, CONFORM_UNTRIED, "not tried");
+            if (report->rules) {
+                report_rule(report, rule, CONFORM_UNTRIED, "not tried");
+            } else {
+                report->n_untried++;
+            }
             continue;
         }
         *conform.detail = '\0';
@@ -119,8 +138,11 @@ static int try_rules(struct report *report, const char *path, bool is_broker)
         report_rule(report, rule, verdict, verdict == CONFORM_HOLDS ? "" : conform.detail);
         is_there = verdict != CONFORM_FAILS || rule != rules;
     }
+    if (is_there && report->n_fails) {
+        find_hint(&conform, is_broker, hint, sizeof(hint));
+    }
     arena_deinit(&conform.arena);
-    return report_end(report, path, is_broker);
+    return report_end(report, path, is_broker, hint);
 }
 
 /* The version to ask for when none was named: the floor of the definition, so that it is allowed. */
@@ -174,7 +196,7 @@ static int find_backend(struct report *report, const char *service, struct arena
         snprintf(text, sizeof(text), "neither negotiated nor refused");
     }
     report_rule(report, &negotiated, CONFORM_FAILS, text);
-    return report_end(report, service, false);
+    return report_end(report, service, false, "");
 }
 
 static int conform_to(struct report *report, const char *operand, bool is_broker)
@@ -196,15 +218,42 @@ static int conform_to(struct report *report, const char *operand, bool is_broker
     return r ? r : try_rules(report, path, is_broker);
 }
 
+/* What would be ignored without a word. 0, or EXIT_STATUS_USAGE. */
+static int check_options(const struct options *options, bool is_broker)
+{
+    static const enum option of_services[] = {OPTION_VERSION, OPTION_SERVICE_DEF_DIR};
+    const char *operand = options->n_operands ? options->operands[0] : NULL;
+    bool is_endpoint = is_broker || (operand && strchr(operand, '/'));
+
+    if (!operand && !is_broker) {
+        return options_usage_error(options,
+                                   "conform requires the path of a socket, the name of a service, or --broker");
+    }
+    if (is_broker && operand && !strchr(operand, '/')) {
+        return options_usage_error(options, "--broker takes the path of a socket; \"%s\" has no slash (./%s?)", operand,
+                                   operand);
+    }
+    for (size_t i = 0; i < 2 && is_endpoint; i++) {
+        if (options_has(options, of_services[i])) {
+            return options_usage_error(options, "%s goes with the name of a service, not with an endpoint",
+                                       option_spelling(of_services[i]));
+        }
+    }
+    if (is_endpoint && operand && options_has(options, OPTION_SOCKET)) {
+        return options_usage_error(options, "--socket names the broker to ask; \"%s\" is an endpoint by itself",
+                                   operand);
+    }
+    return 0;
+}
+
 int conform_command(const struct options *options)
 {
     struct report report = {.options = options};
     bool is_broker = options_has(options, OPTION_BROKER);
-    int status;
+    int status = check_options(options, is_broker);
 
-    if (!options->n_operands && !is_broker) {
-        return options_usage_error(options,
-                                   "conform requires the path of a socket, the name of a service, or --broker");
+    if (status) {
+        return status;
     }
     if (options_has(options, OPTION_JSON)) {
         report.rules = json_array();

@@ -40,6 +40,10 @@ struct conform_rule {
     enum conform_verdict (*check)(struct conform *conform);
 };
 
+/* Whether it is of this kind, be it good or not: for whoever was asked as the other. */
+bool conform_is_backend(struct conform *conform);
+bool conform_is_broker(struct conform *conform);
+
 /* Both end with a rule that has no name. The first rule of each is that somebody accepts connections. */
 extern const struct conform_rule conform_backend_rules[];
 extern const struct conform_rule conform_broker_rules[];

@@ -181,6 +181,15 @@ static enum conform_verdict compare(struct conform *conform, const struct buffer
 
 enum { BUFFER_MAX = 4 << 20 };
 
+bool conform_is_broker(struct conform *conform)
+{
+    _cleanup_(buffer_deinit) struct buffer request = {.limit = BUFFER_MAX}, answer = {.limit = BUFFER_MAX};
+    char text[300];
+
+    return pack_hello(&request, NULL) == 0 && exchange(conform, buffer_slice(&request), WHOLE, &answer) == 0 &&
+           describe(conform, &answer, text, sizeof(text));
+}
+
 /* @request must be answered with exactly this refusal. */
 static enum conform_verdict is_refused(struct conform *conform, struct slice request, enum manner manner,
                                        const struct envelope_echo *echo, int code, const char *reason)

@@ -161,6 +161,20 @@ enum conform_verdict conform_probe(struct conform *conform)
     return conform_dial(conform, &fd) ? CONFORM_FAILS : conform_probe_on(conform, fd, false);
 }
 
+bool conform_is_backend(struct conform *conform)
+{
+    _cleanup_(conform_try_deinit) struct conform_try try;
+    _cleanup_close_ int fd = -1;
+    enum probe_fault fault;
+
+    conform_try_init(&try);
+    if (conform_dial(conform, &fd) || conform_try_ask(conform, fd, &try) != CONFORM_HOLDS) {
+        return false;
+    }
+    (void)conform_try_judge(conform, &try, &fault, NULL);
+    return conform_is_answer(fault);
+}
+
 enum conform_verdict conform_lives_on(struct conform *conform, const char *what)
 {
     char detail[sizeof(conform->detail)];

@@ -426,7 +426,7 @@ class BrokenBackends(harness.Case):
         self.assertEqual(rules["probe-twice"][2], "not tried")
         lines = self.box.run("conform", self.box.home + "/nobody").stdout.splitlines()
         self.assertTrue(lines[0].startswith("FAILS  accepts"), lines[0])
-        self.assertEqual({line.split()[0] for line in lines[1:-1]}, {"-----"})
+        self.assertEqual(len(lines), 2)
         self.assertTrue(lines[-1].endswith("0 rules hold, 1 do not, %d were not tried" % (BACKEND_RULES - 1)), lines[-1])
 
 
@@ -479,6 +479,13 @@ class NoBackends(harness.Case):
             rules = conform(self, *args, path)[1]
             self.assertEqual((failed(rules), len(untried(rules))), (["accepts"], count - 1))
             self.assertIn("nothing came back", rules["accepts"][2])
+
+    def test_a_full_backlog(self):
+        path = self.listen(None, backlog=0)
+        with Conn(path):    # a backlog of 0 holds one
+            rules = conform(self, path)[1]
+        self.assertEqual((failed(rules), len(untried(rules))), (["accepts"], BACKEND_RULES - 1))
+        self.assertIn("its backlog is full", rules["accepts"][2])
 
     def test_no_complete_identity(self):
         """The probe is answered well, but for what it says of the backend."""
@@ -556,6 +563,23 @@ class Brokers(harness.Case):
         status, rules = conform(self, "--broker", "--socket", self.broker.socket, fails=[])
         self.assertEqual((status, failed(rules)), (0, []))
 
+    def test_as_a_backend(self):
+        """Somebody forgot --broker: most rules fail, what no answer to a probe shows is not tried, and the end says why."""
+        rules = conform(self, self.broker.socket)[1]
+        self.assertEqual(untried(rules), sorted(NoBackends.IDENTITY + ["probe-in-time", "probe-trace"]), rules)
+        done = self.box.run("conform", self.broker.socket)
+        self.assertEqual(done.stdout.splitlines()[-1], "hint: a broker answers there: conform --broker " + self.broker.socket)
+        document = json.loads(self.box.run("conform", "--json", self.broker.socket).stdout)
+        self.assertEqual(document["hint"], "a broker answers there: conform --broker " + self.broker.socket)
+
+    def test_a_backend_as_a_broker(self):
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path)
+        self.addCleanup(model.close)
+        done = self.box.run("conform", "--broker", path)
+        self.assertEqual(done.stdout.splitlines()[-1], "hint: a backend answers there: conform " + path)
+        self.assertNotIn("hint", self.box.run("conform", path).stdout)
+
     def expect(self, *names, **changes):
         path = os.path.join(self.box.sockets, "proxy.sock")
         proxy = Proxy(path, self.broker.socket, **changes)
@@ -604,11 +628,31 @@ class CommandLine(harness.Case):
         self.assertRegex(lines[7], r"^FAILS  identity-executable  .* \(03 §4\.3\): the hash is not BLAKE3")
         self.assertEqual(lines[-1], "backend %s: %d rules hold, 1 do not" % (path, BACKEND_RULES - 1))
 
+    def test_lines_come_as_they_are_found(self):
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path, "waits for ever")
+        self.addCleanup(model.close)
+        process = subprocess.Popen([harness.DAEMON, "conform", path], stdout=subprocess.PIPE, env=self.box.env())
+        with process.stdout:
+            lines = [process.stdout.readline()]
+            process.kill()
+            lines += process.stdout.readlines()
+        process.wait()
+        self.assertTrue(lines[0].startswith(b"holds  accepts "), lines)
+        self.assertLess(len(lines), BACKEND_RULES)    # the last rule takes seconds
+
     def test_usage(self):
-        for args in ((), ("a", "b"), ("--nonsense",), ("x", "--min-version", "1")):
+        for args, text in (((), "requires"), (("a", "b"), "unexpected"), (("--nonsense",), "unknown option"),
+                           (("x", "--min-version", "1"), "unknown option"),
+                           (("--broker", "tool"), "--broker takes the path of a socket"),
+                           (("/x/y", "--version", "1.0.0"), "--version goes with the name of a service"),
+                           (("/x/y", "--service-def-dir", "/"), "--service-def-dir goes with the name of a service"),
+                           (("--broker", "--version", "1.0.0"), "--version goes with the name of a service"),
+                           (("/x/y", "--socket", "/z"), "--socket names the broker"),
+                           (("--broker", "/x/y", "--socket", "/z"), "--socket names the broker")):
             done = self.box.run("conform", *args)
             self.assertEqual((done.returncode, done.stdout), (2, ""), args)
-            self.assertTrue(done.stderr)
+            self.assertIn(text, done.stderr)
 
 
 if __name__ == "__main__":
