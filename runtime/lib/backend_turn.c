@@ -234,6 +234,7 @@ int backend_turn(struct rpb_backend *backend, int timeout_msec)
     int n;
 
     if (backend->is_done) {
+        connections_bury(backend); /* whom an answer that came late has closed */
         return RPB_BACKEND_DONE;
     }
     n = sys_epoll_wait(backend->epoll_fd, events, BACKEND_EVENTS, timeout_msec);
