@@ -38,7 +38,7 @@ nsec_t client_timeout(uint64_t timeout_ms, nsec_t fallback)
 
 /*
  * The caller's structure may be shorter than ours (an older program), but not than that of version 1.0, or longer, but
- * then with nothing in what we do not know.
+ * then with nothing in what we do not know. What the caller does not have is left as it is in *@ret.
  */
 static int take_options(const struct rpb_client_options *options, struct rpb_client_options *ret,
                         struct client_failure *failure)
@@ -60,7 +60,6 @@ static int take_options(const struct rpb_client_options *options, struct rpb_cli
                                "an option is set that only a later version of this library knows");
         }
     }
-    *ret = (struct rpb_client_options){0};
     memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
     return RPB_CLIENT_OK;
 }
@@ -159,7 +158,7 @@ static int judge(const struct client_settings *settings, const struct rpb_client
 int client_settings_init(struct client_settings *settings, const struct rpb_client_options *given,
                          struct client_failure *failure)
 {
-    struct rpb_client_options taken;
+    struct rpb_client_options taken = {0};
     const struct rpb_client_options *options = &taken;
     int r;
 
