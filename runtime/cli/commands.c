@@ -27,8 +27,12 @@ const struct command command_table[] = {
     {"hello", "SERVICE VERSION", 2, 2, OPTION_BIT(JSON) | OPTION_BIT(SERVICE_DEF_DIR),
      "ask a broker for a backend and say what came of it", hello_command},
     {"conform", "ENDPOINT|SERVICE", 0, 1,
-     OPTION_BIT(BROKER) | OPTION_BIT(VERSION) | OPTION_BIT(SERVICE_DEF_DIR) | OPTION_BIT(JSON),
-     "try the rules of the protocol on a backend or a broker", conform_command},
+     OPTION_BIT(BROKER) | OPTION_BIT(SERVICE) | OPTION_BIT(VERSION) | OPTION_BIT(SERVICE_DEF_DIR) | OPTION_BIT(LANE) |
+         OPTION_BIT(JSON),
+     "try the rules of the protocol on a backend or a broker"
+     "\n                                    SERVICE is asked for in --version, else in the lowest of its definition,"
+     "\n                                    else 1.0.0; a backend that this launches outlives the command",
+     conform_command},
     {"status", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "what the broker is doing", admin_status_command},
     {"healthz", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "is it alive", admin_healthz_command},
     {"readyz", "", 0, 0, ADMIN_OPTIONS | OPTION_BIT(LOCAL), "does it take Hellos", admin_readyz_command},

@@ -22,6 +22,7 @@
 
 struct report {
     const struct options *options;
+    uint32_t lane; /* 0: none */
     json_t *rules; /* NULL: lines are wanted */
     unsigned int n_holds, n_fails, n_untried;
 };
@@ -117,7 +118,7 @@ static void find_hint(struct conform *conform, bool is_broker, char *ret_hint, s
 static int try_rules(struct report *report, const char *path, bool is_broker)
 {
     const struct conform_rule *rules = is_broker ? conform_broker_rules : conform_backend_rules;
-    struct conform conform = {.path = path};
+    struct conform conform = {.path = path, .options = report->options, .lane = report->lane};
     char hint[512] = "";
     bool is_there = true;
 
@@ -145,34 +146,14 @@ static int try_rules(struct report *report, const char *path, bool is_broker)
     return report_end(report, path, is_broker, hint);
 }
 
-/* The version to ask for when none was named: the floor of the definition, so that it is allowed. */
-static void choose_version(const struct options *options, const char *service, char ret[HELLO_VERSION_SIZE_MAX + 1])
-{
-    _cleanup_(store_deinit) struct store store = {.dir_fd = -1};
-    const char *version = options_get(options, OPTION_VERSION), *source;
-    const struct definition *definition;
-    struct store_fault fault = {0};
-    char dir[DEFINITION_DIR_SIZE];
-
-    snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", version ? version : "1.0.0");
-    if (!version && !definition_dir_resolve(options_get(options, OPTION_SERVICE_DEF_DIR), dir, &source) &&
-        !store_init(&store, dir) && !store_get(&store, slice_from(service), clock_monotonic(), &definition, &fault)) {
-        if (definition->min_version && *definition->min_version) {
-            snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", definition->min_version);
-        } else if (definition->n_version_allow_list) {
-            snprintf(ret, HELLO_VERSION_SIZE_MAX + 1, "%s", definition->version_allow_list[0]);
-        }
-    }
-}
-
 /* Asks the broker for @service. 0 and the path of its backend in @arena, or the exit status. */
 static int find_backend(struct report *report, const char *service, struct arena *arena, const char **ret_path)
 {
     static const struct conform_rule negotiated = {"negotiated", "01 §6", "the broker leads to the backend", NULL};
-    char text[CLIENT_TEXT_MAX] = "out of memory", version[HELLO_VERSION_SIZE_MAX + 1];
+    struct conform conform = {0};
     struct endpoint_choice broker;
     struct instance_id instance;
-    const HelloReply *reply;
+    enum conform_verdict verdict;
     int r;
 
     r = hello_find_instance(report->options, service, &instance);
@@ -182,40 +163,57 @@ static int find_backend(struct report *report, const char *service, struct arena
     if (r) {
         return r;
     }
-    choose_version(report->options, service, version);
-    r = hello_ask_at(broker.path, service, version, arena, &reply, text);
-    if (!r && reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_NEGOTIATED) {
-        report_rule(report, &negotiated, CONFORM_HOLDS, "");
-        *ret_path = reply->negotiated->backend_pipe;
-        return 0;
-    }
-    if (!r && reply->result_case == RUNNING_PROCESS__BROKER__V1__HELLO_REPLY__RESULT_REFUSED) {
-        snprintf(text, sizeof(text), "version %s refused with code %d: %s", version, (int)reply->refused->code,
-                 reply->refused->reason);
-    } else if (!r) {
-        snprintf(text, sizeof(text), "neither negotiated nor refused");
-    }
-    report_rule(report, &negotiated, CONFORM_FAILS, text);
-    return report_end(report, service, false, "");
+    conform.path = broker.path;
+    conform.arena = *arena;
+    verdict = conform_negotiate(&conform, report->options, service, ret_path);
+    *arena = conform.arena;
+    report_rule(report, &negotiated, verdict, conform.detail);
+    return verdict == CONFORM_HOLDS ? 0 : report_end(report, service, false, "");
 }
 
 static int conform_to(struct report *report, const char *operand, bool is_broker)
 {
     _cleanup_(arena_deinit) struct arena arena;
-    struct endpoint_choice choice;
+    struct endpoint_choice choice = {0};
     struct instance_id instance;
     const char *path = operand;
     int r = 0;
 
     arena_init(&arena, NULL, 0, 5 * (size_t)FRAME_BODY_MAX);
     if (!operand) {
+        const char *service = options_get(report->options, OPTION_SERVICE);
+
         (void)instance_parse("shared", &instance);
-        r = endpoint_choose(report->options, &instance, &choice);
+        r = service ? hello_find_instance(report->options, service, &instance) : 0;
+        if (!r) {
+            r = endpoint_choose(report->options, &instance, &choice);
+        }
         path = choice.path;
     } else if (!is_broker && !strchr(operand, '/')) {
         r = find_backend(report, operand, &arena, &path);
     }
     return r ? r : try_rules(report, path, is_broker);
+}
+
+/* The value of --lane, 0 without. False: it is none that a backend may have of its own. */
+static bool parse_lane(const char *text, uint32_t *ret_lane)
+{
+    unsigned long lane;
+    char *end;
+
+    *ret_lane = 0;
+    if (!text) {
+        return true;
+    }
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    lane = strtoul(text, &end, 0);
+    if (*end || !(LANE_IS_CONSUMER(lane) || LANE_IS_PRIVATE(lane))) {
+        return false;
+    }
+    *ret_lane = (uint32_t)lane;
+    return true;
 }
 
 /* What would be ignored without a word. 0, or EXIT_STATUS_USAGE. */
@@ -233,7 +231,13 @@ static int check_options(const struct options *options, bool is_broker)
         return options_usage_error(options, "--broker takes the path of a socket; \"%s\" has no slash (./%s?)", operand,
                                    operand);
     }
-    for (size_t i = 0; i < 2 && is_endpoint; i++) {
+    if (options_has(options, OPTION_SERVICE) && !is_broker) {
+        return options_usage_error(options, "--service goes with --broker; a backend's service is named as it is");
+    }
+    if (options_has(options, OPTION_LANE) && is_broker) {
+        return options_usage_error(options, "--lane goes with a backend, not with --broker");
+    }
+    for (size_t i = 0; i < 2 && is_endpoint && !options_has(options, OPTION_SERVICE); i++) {
         if (options_has(options, of_services[i])) {
             return options_usage_error(options, "%s goes with the name of a service, not with an endpoint",
                                        option_spelling(of_services[i]));
@@ -254,6 +258,10 @@ int conform_command(const struct options *options)
 
     if (status) {
         return status;
+    }
+    if (!parse_lane(options_get(options, OPTION_LANE), &report.lane)) {
+        return options_usage_error(options, "--lane takes 0x7000 to 0x7EFF or 0xF000 to 0xFFFF; got \"%s\"",
+                                   options_get(options, OPTION_LANE));
     }
     if (options_has(options, OPTION_JSON)) {
         report.rules = json_array();

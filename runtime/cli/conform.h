@@ -26,7 +26,9 @@ enum conform_verdict {
 /* What is tried, and what was found out about it so far. */
 struct conform {
     const char *path;
-    char detail[512]; /* of the rule that is being tried; empty when there is nothing to say */
+    const struct options *options; /* of the command; NULL: none */
+    uint32_t lane;                 /* of the backend's own; 0: none was named */
+    char detail[512];              /* of the rule that is being tried; empty when there is nothing to say */
     struct arena arena;
     const DaemonProcess *identity; /* of a backend: its first good answer, in the arena; NULL: none yet */
     int32_t peer_pid;              /* of whoever listens; 0: not known yet */
@@ -43,6 +45,14 @@ struct conform_rule {
 /* Whether it is of this kind, be it good or not: for whoever was asked as the other. */
 bool conform_is_backend(struct conform *conform);
 bool conform_is_broker(struct conform *conform);
+
+/* Rules that need a name: a Hello for --service, a frame on --lane. */
+enum conform_verdict conform_check_service(struct conform *conform);
+enum conform_verdict conform_check_lane(struct conform *conform);
+
+/* Asks the broker at conform->path for @service. With HOLDS *@ret_backend in the arena. */
+enum conform_verdict conform_negotiate(struct conform *conform, const struct options *options, const char *service,
+                                       const char **ret_backend);
 
 /* Both end with a rule that has no name. The first rule of each is that somebody accepts connections. */
 extern const struct conform_rule conform_backend_rules[];

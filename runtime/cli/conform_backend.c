@@ -369,11 +369,11 @@ static enum conform_verdict check_unknown_lane(struct conform *conform)
 
 static enum conform_verdict check_broker_lanes(struct conform *conform)
 {
-    static const uint32_t lanes[] = {LANE_CONTROL, LANE_ADMIN};
+    static const uint32_t lanes[] = {LANE_CONTROL, LANE_ADMIN, LANE_HANDOFF};
     enum conform_verdict verdict = CONFORM_HOLDS;
     Frame frame;
 
-    for (size_t i = 0; i < 2 && verdict == CONFORM_HOLDS; i++) {
+    for (size_t i = 0; i < 3 && verdict == CONFORM_HOLDS; i++) {
         envelope_request(&frame, lanes[i], (struct slice){0});
         frame.request_id = 1;
         verdict = frame_is_dropped(conform, &frame, "a frame for brokers");
@@ -533,6 +533,8 @@ const struct conform_rule conform_backend_rules[] = {
     {"probe-bytewise", "03 §15.2", "a probe that comes byte by byte is answered", check_slow},
     {"probe-twice", "03 §15.1", "two probes on one connection are answered", check_twice},
     {"probe-pipelined", "01 §1.3", "two probes in one write are answered", check_pipelined},
+    {"lane-answer", "03 §15.3", "a frame on its own lane is answered with the same id, lane and trace",
+     conform_check_lane},
     {"bad-framing-byte", "03 §15.2", "another framing byte: dropped or another protocol's, the backend lives on",
      check_framing_byte},
     {"bad-length", "03 §15.2", "a length above 16 MiB: dropped before the body", check_oversized},

@@ -2,7 +2,7 @@
 
 /*
  * The rules for a broker: framing refusals byte for byte, envelope, Hello, admin (spec 01 §1.4, §6, spec 05 §1-2). What
- * is expected is written here as the specification has it, not taken from our own broker. Nothing is launched: the only
+ * is expected is written here as the specification has it, not taken from our own broker. Nothing is launched here: the
  * service that is asked for has a random name that nobody defines.
  */
 
@@ -530,6 +530,7 @@ const struct conform_rule conform_broker_rules[] = {
     {"long-hello", "01 §11.3", "a Hello of more than 64 KiB is refused with its echo", check_long_hello},
     {"unknown-service", "01 §6.5", "a service that nobody defines is refused with code 2", check_unknown},
     {"hello-bytewise", "01 §1.3", "a Hello that comes byte by byte is answered", check_slow},
+    {"negotiated", "01 §6", "a service is negotiated, and its backend can be reached", conform_check_service},
     {"healthz", "05 §2", "healthz says ok", check_healthz},
     {"readyz", "05 §2", "readyz says ready", check_readyz},
     {"unknown-verb", "05 §2", "an unknown admin verb gets exit code 2", check_unknown_verb},

@@ -37,6 +37,7 @@
     X(ALLOW_VERSION, "--allow-version", "VERSION", true, "serve this version and those named likewise, no other")      \
     X(LABEL, "--label", "KEY=VALUE", true, "a note of the operator's")                                                 \
     X(BROKER, "--broker", NULL, false, "the endpoint is a broker's")                                                   \
+    X(LANE, "--lane", "N", false, "send a frame with the payload \"conform\" on this lane of the backend too")         \
     X(WRITE, "--write", NULL, false, "change the files in place")                                                      \
     X(CHECK, "--check", NULL, false, "only say which files would change")
 

@@ -18,8 +18,8 @@ from harness import BUILD, LANE_PROBE, Conn, frame, pb, say_hello, wait_for
 
 BACKEND = os.path.join(BUILD, "tests/examples/backend-30-lines")
 CLIENT = os.path.join(BUILD, "tests/examples/client-10-lines")
-LANE = 0xF001
-BACKEND_RULES, BROKER_RULES = 27, 23
+LANE, LANE_HANDOFF = 0xF001, 0xD0FF
+BACKEND_RULES, BROKER_RULES = 28, 24
 PATIENCE = 0.3    # how long a backend here waits for a first frame
 
 
@@ -146,9 +146,23 @@ class ThirtyLines(harness.Case):
         status, rules = conform(self, "toy", fails=[], RUNNING_PROCESS_BROKER_V1_SOCKET=self.broker.socket)
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BACKEND_RULES + 1)    # and that the broker leads to it
-        status, rules = conform(self, self.negotiate(), fails=[])
-        self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
+        status, rules = conform(self, self.negotiate(), "--lane", hex(LANE), fails=[])
+        self.assertEqual((status, failed(rules), noticed(rules), untried(rules)), (0, [], [], []))
         self.assertEqual(len(rules), BACKEND_RULES)
+
+    def test_its_broker_conforms(self):
+        """With a service that it serves, and with one that is not to be had."""
+        for version in (["--version", "1.3.0"], []):
+            status, rules = conform(self, "--broker", self.broker.socket, "--service", "toy", *version, fails=[])
+            self.assertEqual((status, failed(rules), noticed(rules), untried(rules)), (0, [], [], []))
+        pids = self.box.backend_pids(self.program)
+        self.assertEqual(len(pids), 2)
+        for service, version, text in (("toy", "1.0.0", "version 1.0.0 refused with code 8"),
+                                       ("nosuch", "1.0.0", "version 1.0.0 refused with code 2")):
+            rules = conform(self, "--broker", self.broker.socket, "--service", service, "--version", version,
+                            fails=["negotiated"])[1]
+            self.assertEqual(failed(rules), ["negotiated"])
+            self.assertIn(text, rules["negotiated"][2])
 
     @harness.bare_only
     def test_a_crowd_does_it_no_harm(self):
@@ -338,6 +352,12 @@ class Model:
         return used
 
     def _answer(self, request):
+        if self.defect == "takes handoffs" and request.payload_protocol == LANE_HANDOFF:
+            return frame(b"", kind=1, payload_protocol=LANE_HANDOFF, request_id=request.request_id)
+        if request.payload_protocol == LANE:
+            right = {"kind": 1, "payload_protocol": LANE, "request_id": request.request_id,
+                     "traceparent": request.traceparent, "tracestate": request.tracestate}
+            return frame(request.payload, **{**right, **(self.defect if isinstance(self.defect, dict) else {})})
         size_ok = len(request.payload) == 32 or self.defect == "any nonce"
         plain = request.payload_encoding == 0 or self.defect == "any encoding"
         if request.payload_protocol != LANE_PROBE or request.kind != 0 or request.envelope_version != 1 or \
@@ -378,6 +398,35 @@ class BrokenBackends(harness.Case):
 
     def test_whole_frames_only(self):
         self.expect("whole frames only", "probe-bytewise")
+
+    def test_takes_handoffs(self):
+        self.expect("takes handoffs", "broker-lane")
+
+    def test_its_lane(self):
+        """One frame on a lane of its own, whose answer must repeat what was asked."""
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path)
+        self.addCleanup(model.close)
+        for number in ("0xF001", "61441"):
+            status, rules = conform(self, path, "--lane", number, fails=self.ALWAYS)
+            self.assertEqual((failed(rules), untried(rules)), (self.ALWAYS, []))
+        for wrong, text in (({"request_id": 5}, "request id 5"), ({"payload_protocol": 0xF002}, "lane 0xf002"),
+                            ({"kind": 0}, "kind 0"), ({"envelope_version": 2}, "envelope version 2"),
+                            ({"payload_encoding": 1}, "encoding 1"), ({"traceparent": "x"}, "trace context"),
+                            ({"tracestate": ""}, "trace context"), ({"deadline_unix_ms": 1}, "deadline")):
+            model.defect = wrong
+            rules = conform(self, path, "--lane", "0xf001", fails=self.ALWAYS + ["lane-answer"])[1]
+            self.assertEqual(failed(rules), self.ALWAYS + ["lane-answer"], wrong)
+            self.assertIn(text, rules["lane-answer"][2])
+
+    def test_a_lane_that_it_does_not_serve(self):
+        path = os.path.join(self.box.sockets, "m.sock")
+        model = Model(path)
+        self.addCleanup(model.close)
+        rules = conform(self, path, "--lane", "0xF123", fails=self.ALWAYS + ["lane-answer"])[1]
+        self.assertEqual(failed(rules), self.ALWAYS + ["lane-answer"])
+        self.assertIn("closed without an answer", rules["lane-answer"][2])
+        self.assertEqual(untried(conform(self, path, fails=self.ALWAYS)[1]), ["lane-answer"])
 
     def test_believes_every_length(self):
         self.expect("believes every length", "bad-length")
@@ -486,6 +535,26 @@ class NoBackends(harness.Case):
             rules = conform(self, path)[1]
         self.assertEqual((failed(rules), len(untried(rules))), (["accepts"], BACKEND_RULES - 1))
         self.assertIn("its backlog is full", rules["accepts"][2])
+
+    def test_negotiated_with_nobody(self):
+        """A broker that leads nowhere, and one that speaks another protocol."""
+        reply = pb.Negotiated(negotiated_protocol=1, daemon_version="1.0.0", backend_pipe="/nowhere/gone.sock")
+
+        def serve(conn):
+            with conn:
+                try:
+                    conn.recv(65536)
+                    conn.sendall(frame(pb.HelloReply(negotiated=reply).SerializeToString(), kind=1, payload_protocol=0))
+                except OSError:
+                    pass
+        path = self.listen(serve)
+        rules = conform(self, "--broker", path, "--service", "toy", "--version", "1.0.0")[1]
+        self.assertEqual(rules["negotiated"][2],
+                         'the backend is at "/nowhere/gone.sock", where nobody can be reached: No such file or directory')
+        reply.negotiated_protocol = 2
+        rules = conform(self, "--broker", path, "--service", "toy", "--version", "1.0.0")[1]
+        self.assertEqual(rules["negotiated"][2], "protocol 2 was negotiated")
+        self.assertEqual(untried(conform(self, "--broker", path)[1]), ["negotiated"])
 
     def test_no_complete_identity(self):
         """The probe is answered well, but for what it says of the backend."""
@@ -626,7 +695,8 @@ class CommandLine(harness.Case):
         self.assertEqual((done.returncode, done.stderr, len(lines)), (1, "", BACKEND_RULES + 1))
         self.assertEqual(lines[0], "holds  accepts              connections of its user are accepted (03 §15.1)")
         self.assertRegex(lines[7], r"^FAILS  identity-executable  .* \(03 §4\.3\): the hash is not BLAKE3")
-        self.assertEqual(lines[-1], "backend %s: %d rules hold, 1 do not" % (path, BACKEND_RULES - 1))
+        self.assertRegex(lines[13], r"^-----  lane-answer  .* \(03 §15\.3\): not tried: needs --lane$")
+        self.assertEqual(lines[-1], "backend %s: %d rules hold, 1 do not, 1 were not tried" % (path, BACKEND_RULES - 2))
 
     def test_lines_come_as_they_are_found(self):
         path = os.path.join(self.box.sockets, "m.sock")
@@ -648,6 +718,11 @@ class CommandLine(harness.Case):
                            (("/x/y", "--version", "1.0.0"), "--version goes with the name of a service"),
                            (("/x/y", "--service-def-dir", "/"), "--service-def-dir goes with the name of a service"),
                            (("--broker", "--version", "1.0.0"), "--version goes with the name of a service"),
+                           (("/x/y", "--lane", "1"), "--lane takes"), (("/x/y", "--lane", "0xF001x"), "--lane takes"),
+                           (("/x/y", "--lane", "0xB232"), "--lane takes"), (("/x/y", "--lane", "-1"), "--lane takes"),
+                           (("--broker", "--lane", "0xF001"), "--lane goes with a backend"),
+                           (("/x/y", "--service", "z"), "--service goes with --broker"),
+                           (("x", "--service", "z"), "--service goes with --broker"),
                            (("/x/y", "--socket", "/z"), "--socket names the broker"),
                            (("--broker", "/x/y", "--socket", "/z"), "--socket names the broker")):
             done = self.box.run("conform", *args)
