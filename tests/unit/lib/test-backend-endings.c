@@ -103,6 +103,8 @@ static void test_done(void)
     check_int(rpb_backend_respond_later(scene.laters[0], "at last", 7), 0);
     check(scene_answers(fd, 1, "at last"));
     check_int(rpb_backend_step(scene.backend), RPB_BACKEND_DONE);
+    check_int(rpb_backend_connections(scene.backend), 0);
+    check(scene.backend->dead == NULL); /* what closes now is cleared away as ever */
     close(fd);
     scene_close(&scene);
 }
