@@ -57,7 +57,9 @@ def failed(rules):
 
 
 def untried(rules):
-    return sorted(name for name, (_, _, detail) in rules.items() if detail.startswith("not tried"))
+    """Those that could not be tried; what merely was not asked for (--lane, --service) is not among them."""
+    return sorted(name for name, (_, _, detail) in rules.items()
+                  if detail.startswith("not tried") and not detail.startswith("not tried: needs --"))
 
 
 def noticed(rules):
@@ -148,6 +150,7 @@ class ThirtyLines(harness.Case):
         self.assertEqual(len(rules), BACKEND_RULES + 1)    # and that the broker leads to it
         status, rules = conform(self, self.negotiate(), "--lane", hex(LANE), fails=[])
         self.assertEqual((status, failed(rules), noticed(rules), untried(rules)), (0, [], [], []))
+        self.assertTrue(rules["lane-answer"][0])
         self.assertEqual(len(rules), BACKEND_RULES)
 
     def test_its_broker_conforms(self):
@@ -155,6 +158,7 @@ class ThirtyLines(harness.Case):
         for version in (["--version", "1.3.0"], []):
             status, rules = conform(self, "--broker", self.broker.socket, "--service", "toy", *version, fails=[])
             self.assertEqual((status, failed(rules), noticed(rules), untried(rules)), (0, [], [], []))
+            self.assertTrue(rules["negotiated"][0])
         pids = self.box.backend_pids(self.program)
         self.assertEqual(len(pids), 2)
         for service, version, text in (("toy", "1.0.0", "version 1.0.0 refused with code 8"),
@@ -409,7 +413,8 @@ class BrokenBackends(harness.Case):
         self.addCleanup(model.close)
         for number in ("0xF001", "61441"):
             status, rules = conform(self, path, "--lane", number, fails=self.ALWAYS)
-            self.assertEqual((failed(rules), untried(rules)), (self.ALWAYS, []))
+            self.assertEqual(failed(rules), self.ALWAYS)
+            self.assertTrue(rules["lane-answer"][0], rules)
         for wrong, text in (({"request_id": 5}, "request id 5"), ({"payload_protocol": 0xF002}, "lane 0xf002"),
                             ({"kind": 0}, "kind 0"), ({"envelope_version": 2}, "envelope version 2"),
                             ({"payload_encoding": 1}, "encoding 1"), ({"traceparent": "x"}, "trace context"),
@@ -426,7 +431,7 @@ class BrokenBackends(harness.Case):
         rules = conform(self, path, "--lane", "0xF123", fails=self.ALWAYS + ["lane-answer"])[1]
         self.assertEqual(failed(rules), self.ALWAYS + ["lane-answer"])
         self.assertIn("closed without an answer", rules["lane-answer"][2])
-        self.assertEqual(untried(conform(self, path, fails=self.ALWAYS)[1]), ["lane-answer"])
+        self.assertEqual(conform(self, path, fails=self.ALWAYS)[1]["lane-answer"], (False, False, "not tried: needs --lane"))
 
     def test_believes_every_length(self):
         self.expect("believes every length", "bad-length")
@@ -554,7 +559,8 @@ class NoBackends(harness.Case):
         reply.negotiated_protocol = 2
         rules = conform(self, "--broker", path, "--service", "toy", "--version", "1.0.0")[1]
         self.assertEqual(rules["negotiated"][2], "protocol 2 was negotiated")
-        self.assertEqual(untried(conform(self, "--broker", path)[1]), ["negotiated"])
+        rules = conform(self, "--broker", path)[1]
+        self.assertEqual(rules["negotiated"], (False, False, "not tried: needs --service"))
 
     def test_no_complete_identity(self):
         """The probe is answered well, but for what it says of the backend."""
