@@ -28,7 +28,7 @@ const struct command command_table[] = {
      "ask a broker for a backend and say what came of it", hello_command},
     {"conform", "ENDPOINT|SERVICE", 0, 1,
      OPTION_BIT(BROKER) | OPTION_BIT(SERVICE) | OPTION_BIT(VERSION) | OPTION_BIT(SERVICE_DEF_DIR) | OPTION_BIT(LANE) |
-         OPTION_BIT(JSON),
+         OPTION_BIT(QUICK) | OPTION_BIT(JSON),
      "try the rules of the protocol on a backend or a broker"
      "\n                                    SERVICE is asked for in --version, else in the lowest of its definition,"
      "\n                                    else 1.0.0; a backend that this launches outlives the command",

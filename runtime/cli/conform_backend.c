@@ -508,6 +508,9 @@ static enum conform_verdict check_first_frame(struct conform *conform)
     enum conform_verdict verdict;
     int r;
 
+    if (options_has(conform->options, OPTION_QUICK)) {
+        return conform_untried(conform, "takes seconds, and --quick was given");
+    }
     if (conform_dial(conform, &fd)) {
         return CONFORM_FAILS;
     }

@@ -38,6 +38,7 @@
     X(LABEL, "--label", "KEY=VALUE", true, "a note of the operator's")                                                 \
     X(BROKER, "--broker", NULL, false, "the endpoint is a broker's")                                                   \
     X(LANE, "--lane", "N", false, "send a frame with the payload \"conform\" on this lane of the backend too")         \
+    X(QUICK, "--quick", NULL, false, "leave out the rules that take seconds")                                          \
     X(WRITE, "--write", NULL, false, "change the files in place")                                                      \
     X(CHECK, "--check", NULL, false, "only say which files would change")
 

@@ -23,9 +23,11 @@ BACKEND_RULES, BROKER_RULES = 28, 24
 PATIENCE = 0.3    # how long a backend here waits for a first frame
 
 
-def conform(case, *args, fails=None, **env):
+def conform(case, *args, fails=None, quick=True, **env):
     """(exit status, {rule: (holds, notice, detail)}) of `conform --json`. It judges how quickly a peer answers, which on a
     busy machine even a good one does not always do: where other rules fail than should (`fails`), it is asked again."""
+    if quick and "--broker" not in args:
+        args += ("--quick",)
     for _ in range(5):
         status, rules = conform_once(case, *args, **env)
         if fails is None or (failed(rules) == sorted(fails) and "probe-in-time" not in noticed(rules)):
@@ -57,9 +59,9 @@ def failed(rules):
 
 
 def untried(rules):
-    """Those that could not be tried; what merely was not asked for (--lane, --service) is not among them."""
+    """Those that could not be tried; what merely was not asked for (--lane, --service, not --quick) is not among them."""
     return sorted(name for name, (_, _, detail) in rules.items()
-                  if detail.startswith("not tried") and not detail.startswith("not tried: needs --"))
+                  if detail.startswith("not tried") and "--" not in detail)
 
 
 def noticed(rules):
@@ -148,7 +150,8 @@ class ThirtyLines(harness.Case):
         status, rules = conform(self, "toy", fails=[], RUNNING_PROCESS_BROKER_V1_SOCKET=self.broker.socket)
         self.assertEqual((status, failed(rules), noticed(rules)), (0, [], []))
         self.assertEqual(len(rules), BACKEND_RULES + 1)    # and that the broker leads to it
-        status, rules = conform(self, self.negotiate(), "--lane", hex(LANE), fails=[])
+        self.assertEqual(rules["first-frame"][2], "not tried: takes seconds, and --quick was given")
+        status, rules = conform(self, self.negotiate(), "--lane", hex(LANE), fails=[], quick=False)
         self.assertEqual((status, failed(rules), noticed(rules), untried(rules)), (0, [], [], []))
         self.assertTrue(rules["lane-answer"][0])
         self.assertEqual(len(rules), BACKEND_RULES)
@@ -384,7 +387,7 @@ class BrokenBackends(harness.Case):
         path = os.path.join(self.box.sockets, "m.sock")
         model = Model(path, defect)
         self.addCleanup(model.close)
-        return conform(self, path, fails=fails)[1]
+        return conform(self, path, fails=fails, quick=False)[1]
 
     def test_the_model_itself(self):
         rules = self.judge(None, self.ALWAYS)
