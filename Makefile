@@ -125,6 +125,7 @@ help: ## this list
 
 # the groups of scripts/install-deps that a target needs; `make DEPS= TARGET` installs nothing
 DEPS     := build test
+gen check-gen verify: DEPS := build gen
 coverage: DEPS += coverage
 interop: DEPS += interop
 

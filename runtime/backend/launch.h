@@ -84,7 +84,8 @@ const char *launch_path(const struct launch *launch);
 
 /*
  * Somebody may have cleaned up: a launch whose socket is gone, and its spawn lock with it, fails. The lock is the
- * witness, because a backend itself may remove the socket and bind its own (decision 12a).
+ * witness, because a backend itself may remove the socket and bind its own (decision 12a). So a cleaner that spares the
+ * locks is not seen, and the launch goes on until its ceiling.
  */
 void launch_recheck(struct launch *launch);
 

@@ -289,7 +289,8 @@ static void give_up(struct lookup *lookup)
     if (lookup->must_recheck || is_recheck(lookup->hung)) {
         lookup->must_recheck = false;
         say_unchecked();
-    } else if (lookup->hung->is_look) {
+    }
+    if (lookup->hung->is_look) {
         log_warn(LOG_CODE_SERVICE_DEF_BROKEN, "%s", fault.detail);
     }
     tell_all(lookup, STORE_E_BROKEN, &fault);

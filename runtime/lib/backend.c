@@ -26,7 +26,7 @@
 enum {
     CONNECTIONS_DEFAULT = 256,
     CONNECTIONS_MAX = 65536,
-    FRAME_BYTES_MIN = 64, /* a probe fits */
+    FRAME_BYTES_MIN = 1024, /* a probe fits, with the longest trace context */
     MEMORY_MIN = 65536,
     FIRST_FRAME_DEFAULT_MSEC = 5000,
     STALL_DEFAULT_MSEC = 30000,

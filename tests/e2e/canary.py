@@ -76,9 +76,11 @@ class Stalls:
 
 class Said:
     """One Hello: when, how long it took, how long it was kept waiting by the machine, and why it failed, if it did."""
+    FAULT = 0.1 * SLOW    # seconds that the disk is given for pages
 
     def __init__(self, begun, took, machine, is_faulted, failure):
-        self.begun, self.took, self.machine, self.failure = begun, took, took if is_faulted else machine, failure
+        self.begun, self.took, self.failure = begun, took, failure
+        self.machine = min(took, machine + self.FAULT * is_faulted)
 
     def excuse(self, stalls):
         self.machine += sum(max(0, min(end, self.begun + self.took) - max(begin, self.begun)) for begin, end in stalls)

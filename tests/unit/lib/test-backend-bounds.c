@@ -493,15 +493,15 @@ static void test_frame_limit(void)
     int fd;
 
     scene_init(&scene);
-    scene.config.max_frame_bytes = 1000;
+    scene.config.max_frame_bytes = 1024;
     scene_open(&scene);
     fd = scene_dial(&scene);
-    scene_send(fd, "\x01\xe9\x03\x00\x00", 5); /* 1001 */
+    scene_send(fd, "\x01\x01\x04\x00\x00", 5); /* 1025 */
     scene_pump(&scene);
     check(scene_is_closed(&scene, fd));
     close(fd);
     fd = scene_dial(&scene);
-    scene_send(fd, "\x01\xe8\x03\x00\x00", 5); /* 1000 */
+    scene_send(fd, "\x01\x00\x04\x00\x00", 5); /* 1024 */
     scene_pump(&scene);
     check(!scene_is_closed(&scene, fd));
     close(fd);

@@ -366,11 +366,11 @@ static void test_limits(void)
         const char *words; /* NULL: allowed */
     } cases[] = {
         {65536, 16777216, UINT64_MAX, INT32_MAX, 2, NULL},
-        {1, 64, 65536, 1, 1, NULL},
+        {1, 1024, 65536, 1, 1, NULL},
         {65537, 0, 0, 0, 0, "65536 connections"},
         {UINT32_MAX, 0, 0, 0, 0, "65536 connections"},
         {0, 16777217, 0, 0, 0, "16777216 bytes"},
-        {0, 63, 0, 0, 0, "64 to"},
+        {0, 1023, 0, 0, 0, "1024 to"},
         {0, 0, 65535, 0, 0, "65536 bytes"},
         {0, 0, 0, (uint32_t)INT32_MAX + 1, 0, "idle timeout"},
         {0, 0, 0, 0, 3, "sha256"},

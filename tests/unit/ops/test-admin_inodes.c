@@ -77,6 +77,7 @@ static void up(bool dead)
     check_int(loop_init(&loop), 0);
     inode_probe_init(&probe, &loop);
     probe.look = look;
+    probe.limit_nsec = 60 * NSEC_PER_SEC; /* no test waits for that */
 }
 
 static void down(void)
@@ -116,8 +117,11 @@ static void test_dead(void)
     struct asker one, two;
 
     up(true);
-    probe.limit_nsec = nsec_from_msec(20);
     check_int(ask(&one), INODE_PROBE_E_WAIT);
+    while (n_looks == 0) {
+        (void)sys_poll(NULL, 0, 1);
+    }
+    loop_timer_set_in(&probe.patience, nsec_from_msec(1)); /* of those who wait for the thread that hangs now */
     wait_for(&one);
     check_int(one.known.error, ETIMEDOUT);
     for (int i = 0; i < 20; i++) {
@@ -130,7 +134,6 @@ static void test_dead(void)
     while (ask(&two) != INODE_PROBE_E_WAIT) {
         (void)sys_poll(NULL, 0, 1); /* the thread has looked, and has yet to let go */
     }
-    probe.limit_nsec = 10 * NSEC_PER_SEC;
     wait_for(&two);
     check_int(n_looks, 2);
     check_int(one.n_told, 1);
@@ -169,7 +172,7 @@ static void test_queued(void)
     wait_for(&one);
     check_int(one.known.error, ETIMEDOUT);
     check_int(n_looks, 0);
-    probe.limit_nsec = 10 * NSEC_PER_SEC;
+    probe.limit_nsec = 60 * NSEC_PER_SEC;
     check_int(ask(&one), INODE_PROBE_E_WAIT);
     is_worker_held = false;
     wait_for(&one);

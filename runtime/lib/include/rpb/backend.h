@@ -350,7 +350,7 @@ struct rpb_backend_config {
 
     uint32_t max_connections;  /**< at once; default 256, at most 65536. 16 more may probe; one of these that
                                   sends anything else takes the place of the oldest that has sent no frame yet */
-    uint32_t max_frame_bytes;  /**< body of one frame, probes included; default and most 16 MiB, at least 64 */
+    uint32_t max_frame_bytes;  /**< body of one frame, probes included; default and most 16 MiB, at least 1024 */
     uint64_t max_memory_bytes; /**< frames that are not complete yet, unsent answers and what is kept for answers put
                                   off, of all connections together; default 64 MiB, at least 64 KiB. Beyond it the
                                   connection that holds the most is closed */
