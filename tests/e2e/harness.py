@@ -630,6 +630,11 @@ class Daemon:
     def rss_kib(self):
         return proc_rss_kib(self.pid)
 
+    def peak_kib(self):
+        """The most that it ever had. To within a few MiB: see proc_rss_kib()."""
+        with open("/proc/%d/status" % self.pid) as text:
+            return int(re.search(r"VmHWM:\s+(\d+)", text.read()).group(1))
+
     def memory_kib(self):
         return proc_memory_kib(self.pid)
 

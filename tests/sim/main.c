@@ -2,6 +2,7 @@
 
 /* The command line of rpb-sim: which runs are made. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,9 +169,19 @@ static int replay(bool prints_outcome, bool prints_calls)
     return failure != NULL;
 }
 
+/* Ends the program where @text is no number: a seed that was mistyped must not look as if it had passed. */
 static uint64_t number(const char *text)
 {
-    return text ? strtoull(text, NULL, 10) : 0;
+    char *end;
+    uint64_t n;
+
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno) {
+        fprintf(stderr, "\"%s\" is no number\n", text);
+        exit(2);
+    }
+    return n;
 }
 
 int main(int argc, char **argv)

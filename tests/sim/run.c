@@ -279,7 +279,7 @@ static void print_failure(const struct run *run, const char *what)
                run->plan.memory_for_ever ? " --memory-for-ever" : "", (unsigned long long)run->plan.kill_at,
                run->plan.is_power_cut ? " --power-cut" : "");
     } else {
-        printf("    replay: --seed %llu --trace\n", (unsigned long long)run->seed);
+        printf("    replay: make sim SEED=%llu\n", (unsigned long long)run->seed);
     }
     fflush(stdout);
 }
