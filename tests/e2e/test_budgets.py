@@ -50,7 +50,7 @@ class Budgets(harness.Case):
 
     @harness.plain_only
     def test_memory_of_an_idle_broker(self):
-        self.within("idle KiB", counts.least_idle_rss())
+        self.within("idle KiB", counts.least_idle_rss(starts=15, enough=counts.BUDGETS["idle KiB"]))
 
     @harness.plain_only
     def test_memory_of_idle_connections(self):
